@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+
+/// Direction of a KL divergence over the whole vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlDirection {
+    /// KL(policy || reference).
+    Reverse,
+    /// KL(reference || policy).
+    Forward,
+}
+
+/// What a method asks for beside the log-probabilities of the sampled tokens.
+///
+/// Nothing is computed that nobody asks for; [`union`](Self::union) joins the wishes of an
+/// advantage and an objective.
+///
+/// ```
+/// use refire_core::Needs;
+/// let both = Needs { entropy: true, ..Needs::NONE }.union(Needs { values: true, ..Needs::NONE });
+/// assert!(both.entropy && both.values && !both.sum_sq);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Log-probabilities under the weights the step starts from.
+    pub old_logprobs: bool,
+    /// Log-probabilities under a frozen reference.
+    pub ref_logprobs: bool,
+    /// A critic's values.
+    pub values: bool,
+    /// Entropy of each token's distribution.
+    pub entropy: bool,
+    /// Sum of squared probabilities.
+    pub sum_sq: bool,
+    /// Mean log-probability over the vocabulary (label smoothing).
+    pub mean_logprob: bool,
+    /// KL to the reference over the whole vocabulary.
+    pub full_kl: Option<KlDirection>,
+    /// One greedy completion beside each group (ReMax).
+    pub greedy_sibling: bool,
+}
+
+impl Needs {
+    /// Log-probabilities of the sampled tokens only.
+    pub const NONE: Self = Self {
+        old_logprobs: false,
+        ref_logprobs: false,
+        values: false,
+        entropy: false,
+        sum_sq: false,
+        mean_logprob: false,
+        full_kl: None,
+        greedy_sibling: false,
+    };
+
+    /// What either asks for; if both want a full KL, `self` names the direction.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            old_logprobs: self.old_logprobs || other.old_logprobs,
+            ref_logprobs: self.ref_logprobs || other.ref_logprobs,
+            values: self.values || other.values,
+            entropy: self.entropy || other.entropy,
+            sum_sq: self.sum_sq || other.sum_sq,
+            mean_logprob: self.mean_logprob || other.mean_logprob,
+            full_kl: self.full_kl.or(other.full_kl),
+            greedy_sibling: self.greedy_sibling || other.greedy_sibling,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use crate::{BoxError, CoreError, Group, Request, Score, Stateful};
+use serde::{Deserialize, Serialize};
+
+/// Chooses what the policy is asked next: a data set, a curriculum, a bandit.
+///
+/// It counts how often it served each prompt ([`Request::visit`]) and saves that count.
+pub trait PromptSource: Stateful + Send {
+    /// The next `n` requests; fewer only if the source is exhausted for good.
+    ///
+    /// # Errors
+    /// When the data behind it can't be read.
+    fn next(&mut self, n: usize) -> Result<Vec<Request>, BoxError>;
+
+    /// Learns how the groups of a step went: one slice of scores per group.
+    fn observe(&mut self, _groups: &[Group], _scores: &[Vec<Score>]) {}
+}
+
+impl<T: PromptSource + ?Sized> PromptSource for Box<T> {
+    fn next(&mut self, n: usize) -> Result<Vec<Request>, BoxError> {
+        (**self).next(n)
+    }
+    fn observe(&mut self, groups: &[Group], scores: &[Vec<Score>]) {
+        (**self).observe(groups, scores);
+    }
+}
+
+/// One tokenised training row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Identity within the data set.
+    pub id: u64,
+    /// Token ids, prompt and completion.
+    pub tokens: Vec<u32>,
+    /// Which tokens are learned; the first token has no context and is never learned.
+    pub loss_mask: Vec<bool>,
+    /// Weight of each token's loss; `None` means 1.
+    #[serde(default)]
+    pub weights: Option<Vec<f32>>,
+}
+
+impl Row {
+    /// Checks that mask and weights are as long as the tokens.
+    ///
+    /// # Errors
+    /// Names the column that differs.
+    pub fn validate(&self) -> Result<(), CoreError> {
+        let tokens = self.tokens.len();
+        let check = |column, found| {
+            if found == tokens {
+                Ok(())
+            } else {
+                Err(CoreError::ColumnLength { column, found, tokens })
+            }
+        };
+        check("loss_mask", self.loss_mask.len())?;
+        self.weights.as_ref().map_or(Ok(()), |weights| check("weights", weights.len()))
+    }
+}
+
+/// Serves tokenised rows to supervised training.
+pub trait RowSource: Stateful + Send {
+    /// The next `n` rows; fewer only if the source is exhausted for good.
+    ///
+    /// # Errors
+    /// When the data behind it can't be read.
+    fn next(&mut self, n: usize) -> Result<Vec<Row>, BoxError>;
+}
+
+impl<T: RowSource + ?Sized> RowSource for Box<T> {
+    fn next(&mut self, n: usize) -> Result<Vec<Row>, BoxError> {
+        (**self).next(n)
+    }
+}
