@@ -1,0 +1,148 @@
+use rayon::prelude::*;
+
+use crate::extract::{extract, from_tiers};
+use crate::reading::Reading;
+use crate::{Fault, MathError, Profile, Reason, Verdict};
+
+/// Checks completions against gold answers under one [`Profile`].
+///
+/// Immutable and free of clocks: the same inputs give the same verdict on any thread and machine.
+///
+/// ```
+/// use refire_math::{Checker, Path, Profile, Verdict};
+///
+/// let checker = Checker::new(Profile::gsm8k())?;
+/// let gold = checker.gold("She has 4 * 300 = 1200 left.\n#### 1200");
+/// assert_eq!(checker.check_gold(&gold, "#### 1,200"), Verdict::Equal(Path::Rational));
+/// assert_eq!(checker.check_gold(&gold, "#### 1,201"), Verdict::NotEqual(Path::Rational));
+/// # Ok::<(), refire_math::MathError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Checker {
+    profile: Profile,
+}
+
+/// A gold answer, read once for all the completions that are checked against it.
+#[derive(Debug, Clone)]
+pub struct Gold {
+    reading: Result<Reading, Fault>,
+}
+
+impl Gold {
+    /// Why the gold can't be read; every check against it is then
+    /// [`Unknown`](Verdict::Unknown). Worth asking when the data is loaded.
+    ///
+    /// ```
+    /// use refire_math::{Checker, Fault};
+    ///
+    /// let checker = Checker::default();
+    /// assert_eq!(checker.gold("12").fault(), None);
+    /// assert_eq!(checker.gold(" ").fault(), Some(Fault::Empty));
+    /// ```
+    pub fn fault(&self) -> Option<Fault> {
+        self.reading.as_ref().err().copied()
+    }
+}
+
+impl Checker {
+    /// A checker for `profile`.
+    ///
+    /// # Errors
+    /// [`MathError::Profile`] with every problem of the profile.
+    pub fn new(profile: Profile) -> Result<Self, MathError> {
+        let problems = profile.validate();
+        if problems.is_empty() {
+            Ok(Self { profile })
+        } else {
+            Err(MathError::Profile { problems })
+        }
+    }
+
+    /// The profile in use.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Reads a gold answer: what stands in a marker of the profile if there is one, otherwise all
+    /// of `text`. So a bare `18`, `$\boxed{18}$` and a solution that ends in `#### 18` are alike.
+    pub fn gold(&self, text: &str) -> Gold {
+        let reading = self.scannable(text).and_then(|text| {
+            let found = from_tiers(text, 0, &self.profile.extract.tiers);
+            let answer = if found.tier.is_none() { text } else { found.answer? };
+            Reading::new(answer, &self.profile)
+        });
+        Gold { reading }
+    }
+
+    /// Extracts the answer of `completion` and compares it with `gold`.
+    ///
+    /// ```
+    /// use refire_math::{Checker, Fault, Reason, Verdict};
+    ///
+    /// let checker = Checker::default();
+    /// assert!(checker.check("18", r"<think>20?</think> It is \boxed{18}.").is_equal());
+    /// let cut_off = Verdict::Unknown(Reason::Answer(Fault::Unclosed));
+    /// assert_eq!(checker.check("18", r"It is \boxed{18"), cut_off);
+    /// ```
+    pub fn check(&self, gold: &str, completion: &str) -> Verdict {
+        self.check_gold(&self.gold(gold), completion)
+    }
+
+    /// [`check`](Self::check) with a gold that was read before.
+    pub fn check_gold(&self, gold: &Gold, completion: &str) -> Verdict {
+        let answer = self.scannable(completion).and_then(|text| {
+            let answer = extract(text, &self.profile.extract).answer?;
+            Reading::new(answer, &self.profile)
+        });
+        verdict(gold.reading.as_ref().map_err(|fault| *fault), answer.as_ref().map_err(|f| *f))
+    }
+
+    /// [`check`](Self::check) for each `(gold, completion)`, on all cores; verdict `i` belongs to
+    /// pair `i`.
+    ///
+    /// ```
+    /// use refire_math::Checker;
+    ///
+    /// let pairs = [("1", r"\boxed{1}"), ("1", r"\boxed{2}")];
+    /// let verdicts = Checker::default().check_batch(&pairs);
+    /// assert!(verdicts[0].is_equal() && !verdicts[1].is_equal());
+    /// ```
+    pub fn check_batch<G, C>(&self, pairs: &[(G, C)]) -> Vec<Verdict>
+    where
+        G: AsRef<str> + Sync,
+        C: AsRef<str> + Sync,
+    {
+        let check = |(gold, completion): &(G, C)| self.check(gold.as_ref(), completion.as_ref());
+        pairs.par_iter().map(check).collect()
+    }
+
+    /// Compares two bare answers; nothing is extracted. Equal and different are symmetric, and
+    /// every readable answer equals itself.
+    ///
+    /// ```
+    /// use refire_math::{Checker, Path, Verdict};
+    ///
+    /// let checker = Checker::default();
+    /// assert_eq!(checker.compare(r"$\dfrac{3}{4}$", "0.75"), Verdict::Equal(Path::Rational));
+    /// assert_eq!(checker.compare(r"50\%", "0.5"), Verdict::NotEqual(Path::Kind));
+    /// assert!(!checker.compare("x + 1", "1 + x").is_decided());
+    /// ```
+    pub fn compare(&self, gold_answer: &str, answer: &str) -> Verdict {
+        let gold = Reading::new(gold_answer, &self.profile);
+        let answer = Reading::new(answer, &self.profile);
+        verdict(gold.as_ref().map_err(|fault| *fault), answer.as_ref().map_err(|fault| *fault))
+    }
+
+    fn scannable<'a>(&self, text: &'a str) -> Result<&'a str, Fault> {
+        let fits = text.len() <= self.profile.limits.max_completion_bytes;
+        if fits { Ok(text) } else { Err(Fault::TooLong) }
+    }
+}
+
+fn verdict(gold: Result<&Reading, Fault>, answer: Result<&Reading, Fault>) -> Verdict {
+    match (gold, answer) {
+        (Err(fault), _) => Verdict::Unknown(Reason::Gold(fault)),
+        (_, Err(fault)) => Verdict::Unknown(Reason::Answer(fault)),
+        (Ok(gold), Ok(answer)) => gold.compare(answer),
+    }
+}
