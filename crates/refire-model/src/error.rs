@@ -1,0 +1,178 @@
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// What can go wrong with models, their files and their text.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A JSON file that isn't one, or lacks the expected shape.
+    #[error("{path}: {source}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A configuration field that is missing, of the wrong type or out of its range.
+    #[error("{file}: `{field}` is {found}, expected {expected}", file = file.display())]
+    Field {
+        /// The file.
+        file: PathBuf,
+        /// The field.
+        field: String,
+        /// The value found, or "missing".
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A safetensors file that can't be parsed.
+    #[error("{path}: not a readable safetensors file: {reason}", path = path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A tensor the model needs is in no file.
+    #[error("{path}: tensor `{tensor}` of shape {expected:?} is missing", path = path.display())]
+    MissingTensor {
+        /// The file or folder that should hold it.
+        path: PathBuf,
+        /// Its name.
+        tensor: String,
+        /// The shape the model needs.
+        expected: Vec<usize>,
+    },
+    /// A tensor of another shape than the model needs.
+    #[error("{path}: tensor `{tensor}` has shape {found:?}, the model needs {expected:?}", path = path.display())]
+    TensorShape {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        tensor: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape the model needs.
+        expected: Vec<usize>,
+    },
+    /// A tensor of a number format that isn't supported.
+    #[error("{path}: tensor `{tensor}` is {dtype}, supported are F32, F16 and BF16", path = path.display())]
+    TensorDtype {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        tensor: String,
+        /// Its number format.
+        dtype: String,
+    },
+    /// A tensor in the files that the model doesn't have.
+    #[error("{path}: tensor `{tensor}` is not part of a {model_type} model", path = path.display())]
+    UnknownTensor {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        tensor: String,
+        /// The model's type.
+        model_type: String,
+    },
+    /// A tokenizer with ids beyond the embedding.
+    #[error("{path}: the tokenizer's largest id is {largest}, the embedding has {rows} rows", path = path.display())]
+    TokenizerTooLarge {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// Largest token id.
+        largest: u32,
+        /// Rows of the embedding.
+        rows: usize,
+    },
+    /// The tokenizer failed.
+    #[error("tokenizer {path}: {reason}", path = path.display())]
+    Tokenizer {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A chat template that can't be compiled or rendered.
+    #[error("chat template: {reason}")]
+    ChatTemplate {
+        /// Why.
+        reason: String,
+    },
+    /// A token id beyond the embedding.
+    #[error("token id {token} in row {row}, the embedding has {rows} rows")]
+    TokenId {
+        /// The id.
+        token: u32,
+        /// Row of the batch.
+        row: usize,
+        /// Rows of the embedding.
+        rows: usize,
+    },
+    /// More tokens than the model can read.
+    #[error("row {row} has {tokens} tokens, the context is {context}")]
+    ContextLength {
+        /// Row of the batch.
+        row: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// Most tokens the model reads.
+        context: usize,
+    },
+    /// An input edit that the model can't carry out.
+    #[error("the input edit `{edit}` is not supported")]
+    InputEdit {
+        /// Its name.
+        edit: &'static str,
+    },
+    /// Saved state that doesn't fit this model.
+    #[error("{path}: {reason}", path = path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What doesn't fit.
+        reason: String,
+    },
+    /// The weights are in use elsewhere or were never there.
+    #[error("the weights are not available: {reason}")]
+    Weights {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A gradient or loss that is not a finite number; nothing was changed.
+    #[error("{what} is {value}; nothing was updated")]
+    NotFinite {
+        /// What it is.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A device operation failed.
+    #[error("reading `{what}` from the device: {reason}")]
+    Device {
+        /// What was read.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ModelError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn json(path: impl Into<PathBuf>) -> impl FnOnce(serde_json::Error) -> Self {
+        let path = path.into();
+        |source| Self::Json { path, source }
+    }
+}

@@ -1,0 +1,29 @@
+//! Decoder language models: weights, tokenizer, chat template, decoding and training.
+//!
+//! - [`ModelConfig`] reads `config.json` of a Hugging Face folder, old style and new.
+//! - [`Decoder`] is the network, with Hugging Face names for every parameter.
+//! - [`Pretrained`] opens a folder: configuration, weights, tokenizer, chat template.
+//! - [`Learner`] makes a [`Policy`](refire_objective::Policy) of a decoder: statistics through
+//!   the chunked head, gradient accumulation, clipping by the global norm, AdamW.
+//! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
+//!   order whatever rows are present.
+
+mod config;
+mod decode;
+mod decoder;
+mod error;
+mod nn;
+mod pretrained;
+// mod text;
+mod train;
+mod weights;
+
+pub use config::{ModelConfig, Rope, RopeScaling, TinyLlama};
+pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
+pub use decoder::{Decoder, Rows};
+pub use error::ModelError;
+pub use nn::{Attention, Embedding, Layer, Linear, Mlp, RmsNorm};
+// pub use pretrained::Pretrained;
+// pub use text::*;
+pub use train::{AdamWConfig, FrozenDecoder, Learner, LearnerConfig, WeightHandle};
+pub use weights::{load_weights, save_weights};

@@ -1,0 +1,101 @@
+use burn::tensor::Tensor;
+use refire_objective::ObjectiveError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// AdamW as in torch, with state by parameter path.
+///
+/// ```text
+/// m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g^2
+/// w = w (1 - rate * decay) - rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+/// ```
+///
+/// Loshchilov and Hutter, arXiv 1711.05101. Vectors (norms, biases) are not decayed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Decay of the mean.
+    pub beta1: f64,
+    /// Decay of the mean square.
+    pub beta2: f64,
+    /// Added to the root of the mean square.
+    pub eps: f64,
+    /// Decay of matrices.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    /// torch's: 0.9, 0.999, 1e-8, 0.01.
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+impl AdamWConfig {
+    /// Every problem found; empty if there is none.
+    pub fn validate(&self) -> Vec<ObjectiveError> {
+        let fields = [
+            ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), "from 0 to below 1"),
+            ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), "from 0 to below 1"),
+            ("eps", self.eps, self.eps > 0.0 && self.eps.is_finite(), "a positive number"),
+            (
+                "weight_decay",
+                self.weight_decay,
+                (0.0..f64::INFINITY).contains(&self.weight_decay),
+                "a number from 0",
+            ),
+        ];
+        let bad = fields.into_iter().filter(|(_, _, ok, _)| !ok);
+        let problem = |(field, value, _, expected): (_, f64, _, _)| ObjectiveError::OutOfRange {
+            field,
+            value: value.to_string(),
+            expected,
+        };
+        bad.map(problem).collect()
+    }
+}
+
+/// Moments of one parameter, flattened.
+#[derive(Debug, Clone)]
+pub(crate) struct Moments {
+    pub(crate) mean: Tensor<1>,
+    pub(crate) square: Tensor<1>,
+}
+
+/// The optimiser's memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AdamW {
+    pub(crate) steps: u64,
+    pub(crate) moments: BTreeMap<String, Moments>,
+}
+
+impl AdamW {
+    /// The updated parameter; `steps` must already count this update.
+    pub(crate) fn update<const D: usize>(
+        &mut self,
+        config: &AdamWConfig,
+        path: &str,
+        weight: Tensor<D>,
+        grad: Tensor<1>,
+        rate: f64,
+    ) -> Tensor<D> {
+        let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let correct = |beta: f64| 1.0 - beta.powi(t);
+        let dims = weight.dims();
+        let (mean, square) = match self.moments.remove(path) {
+            Some(Moments { mean, square }) => (
+                mean * config.beta1 + grad.clone() * (1.0 - config.beta1),
+                square * config.beta2 + grad.clone() * grad * (1.0 - config.beta2),
+            ),
+            None => {
+                (grad.clone() * (1.0 - config.beta1), grad.clone() * grad * (1.0 - config.beta2))
+            }
+        };
+        let root = square.clone().sqrt() / correct(config.beta2).sqrt() + config.eps;
+        let delta = mean.clone() / root * (rate / correct(config.beta1));
+        self.moments.insert(path.to_owned(), Moments { mean, square });
+        let decay = if D == 1 { 0.0 } else { rate * config.weight_decay };
+        let kept = if decay == 0.0 { weight } else { weight * (1.0 - decay) };
+        kept - delta.reshape(dims)
+    }
+}

@@ -1,0 +1,59 @@
+use crate::decoder::{VisitParam, visit_params};
+use crate::{Decoder, ModelError};
+use burn::tensor::{Gradients, Tensor};
+use std::collections::BTreeMap;
+
+/// Accumulated gradients by parameter path, flattened.
+#[derive(Debug, Default)]
+pub(crate) struct GradientSum(BTreeMap<String, Tensor<1>>);
+
+impl GradientSum {
+    /// Adds what a backward pass left for the decoder's parameters.
+    pub(crate) fn add_all(&mut self, decoder: &Decoder, grads: &Gradients) {
+        visit_params(decoder, &mut Collect { sum: self, grads });
+    }
+
+    /// Adds to one parameter's gradient.
+    pub(crate) fn add(&mut self, path: &str, grad: Tensor<1>) {
+        let sum = match self.0.remove(path) {
+            Some(sum) => sum + grad,
+            None => grad,
+        };
+        self.0.insert(path.to_owned(), sum);
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Option<Tensor<1>> {
+        self.0.get(path).cloned()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// L2 norm of each parameter's gradient.
+    pub(crate) fn norms(&self) -> Result<BTreeMap<String, f64>, ModelError> {
+        let norms = self.0.iter().map(|(path, grad)| {
+            let square = (grad.clone() * grad.clone()).sum().try_into_scalar::<f32>();
+            let square = square.map_err(|error| ModelError::Device {
+                what: format!("gradient norm of {path}"),
+                reason: error.to_string(),
+            })?;
+            Ok((path.clone(), f64::from(square).sqrt()))
+        });
+        norms.collect()
+    }
+}
+
+struct Collect<'a> {
+    sum: &'a mut GradientSum,
+    grads: &'a Gradients,
+}
+
+impl VisitParam for Collect<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        if let Some(grad) = tensor.grad(self.grads) {
+            let count = tensor.dims().iter().product::<usize>();
+            self.sum.add(path, grad.reshape([count]));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+use super::adamw::AdamW;
+use super::forward::{Plan, token_stats};
+use super::gradients::GradientSum;
+use super::{AdamWConfig, FrozenDecoder, WeightHandle};
+use crate::decoder::{MapParam, map_params};
+use crate::weights::save_weights;
+use crate::{Decoder, ModelError};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use refire_core::BoxError;
+use refire_objective::head::{HeadGrads, HeadStats};
+use refire_objective::{
+    Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, ObjectiveError, Policy, StepReport,
+    TokenBatch, TokenStats, WeightInfo,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How a [`Learner`] updates its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearnerConfig {
+    /// The optimiser.
+    pub adamw: AdamWConfig,
+    /// The gradient is scaled down to this global L2 norm; `None` leaves it.
+    pub max_grad_norm: Option<f64>,
+}
+
+impl Default for LearnerConfig {
+    /// torch's AdamW and the usual clipping at 1.
+    fn default() -> Self {
+        Self { adamw: AdamWConfig::default(), max_grad_norm: Some(1.0) }
+    }
+}
+
+impl LearnerConfig {
+    /// Every problem found; empty if there is none.
+    pub fn validate(&self) -> Vec<ObjectiveError> {
+        let mut problems = self.adamw.validate();
+        if let Some(norm) = self.max_grad_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
+            let (field, expected) = ("max_grad_norm", "a positive number, or nothing");
+            problems.push(ObjectiveError::OutOfRange { field, value: norm.to_string(), expected });
+        }
+        problems
+    }
+}
+
+/// A decoder that learns: the [`Policy`] of the trainers.
+///
+/// The body runs under autodiff and gives hidden states at the targets only. The head is walked in
+/// chunks outside of autodiff; its statistics become leaves, and the objective's gradient with
+/// respect to them flows back in closed form (see [`refire_objective::head`]).
+///
+/// ```
+/// use burn::tensor::Device;
+/// use refire_core::Needs;
+/// use refire_model::{Decoder, Learner, LearnerConfig, TinyLlama};
+/// use refire_objective::{HeadQuery, Loss, Policy, TokenBatch};
+///
+/// let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+/// let mut learner = Learner::new(decoder, LearnerConfig::default());
+/// let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
+/// let query = HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+/// let report = learner.accumulate(&batch, &query, &mut |stats| {
+///     Ok(Loss { total: stats.logprobs.sum().neg(), metrics: vec![] })
+/// })?;
+/// assert!(report.total > 0.0);
+/// assert!(learner.step(1e-3)?.grad_norm > 0.0);
+/// # Ok::<(), refire_core::BoxError>(())
+/// ```
+#[derive(Debug)]
+pub struct Learner {
+    pub(super) weights: WeightHandle,
+    pub(super) optimiser: AdamW,
+    gradients: GradientSum,
+    pub(super) version: u64,
+    config: LearnerConfig,
+    pub(super) device: Device,
+    info: WeightInfo,
+    /// Tokenizer and other files that an exported folder needs beside the weights.
+    companions: Vec<PathBuf>,
+}
+
+impl Learner {
+    /// Takes a decoder to train.
+    pub fn new(decoder: Decoder, config: LearnerConfig) -> Self {
+        let device = decoder.head_weight().inner().device();
+        let parameters = decoder.num_params();
+        let context = decoder.config.max_position_embeddings;
+        Self {
+            weights: WeightHandle::new(decoder.train()),
+            optimiser: AdamW::default(),
+            gradients: GradientSum::default(),
+            version: 0,
+            config,
+            device,
+            info: WeightInfo { parameters, trainable: parameters, context },
+            companions: Vec::new(),
+        }
+    }
+
+    /// Names files that `export` copies beside the weights.
+    pub fn with_companions(mut self, files: Vec<PathBuf>) -> Self {
+        self.companions = files;
+        self
+    }
+
+    /// The weights, to be shared with an engine in this process.
+    pub fn handle(&self) -> WeightHandle {
+        self.weights.clone()
+    }
+
+    /// L2 norm of each parameter's accumulated gradient, by path.
+    ///
+    /// # Errors
+    /// When a norm can't be read from the device.
+    pub fn gradient_norms(&self) -> Result<BTreeMap<String, f64>, ModelError> {
+        self.gradients.norms()
+    }
+
+    /// One parameter's accumulated gradient, flattened.
+    pub fn gradient(&self, path: &str) -> Option<Tensor<1>> {
+        self.gradients.get(path)
+    }
+
+    fn backward(&mut self, hidden: Tensor<2>, head: HeadGrads, decoder: &Decoder) {
+        let surrogate = (hidden * Tensor::from_inner(head.hidden)).sum();
+        self.gradients.add_all(decoder, &surrogate.backward());
+        if let Some(weight) = head.weight {
+            self.gradients.add(decoder.head_path(), weight.flatten(0, 1));
+        }
+    }
+}
+
+impl Policy for Learner {
+    fn token_stats(
+        &self,
+        batch: &TokenBatch,
+        query: &HeadQuery<'_>,
+    ) -> Result<TokenStats, BoxError> {
+        let frozen = self.weights.with(|decoder, _| decoder.valid())?;
+        token_stats(&frozen, batch, query)
+    }
+
+    fn accumulate(
+        &mut self,
+        batch: &TokenBatch,
+        query: &HeadQuery<'_>,
+        loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
+    ) -> Result<LossReport, BoxError> {
+        let plan = Plan::new(batch, query)?;
+        if plan.is_empty() {
+            return report(&loss(plan.zeros(query.needs, &self.device))?);
+        }
+        // A clone of handles, dropped before the update.
+        let decoder = self.weights.with(|decoder, _| decoder.clone())?;
+        let hidden = plan.hidden(&decoder)?;
+        let head = plan.head(hidden.clone(), &decoder);
+        if let Some(coefficients) = query.coefficients {
+            let flat = plan.gather(coefficients.clone().inner());
+            let (stats, grads) = head.stats_and_grads(query.needs, &flat, true)?;
+            let report = report(&loss(plan.spread_all(stats))?)?;
+            self.backward(hidden, grads, &decoder);
+            return Ok(report);
+        }
+        let leaves = Leaves::new(plan.spread_all(head.stats(query.needs)?));
+        let loss = loss(leaves.0.clone())?;
+        let report = report(&loss)?;
+        if let Some(grads) = leaves.gradients(&loss, &plan) {
+            let grads = head.backward(&grads, true)?;
+            self.backward(hidden, grads, &decoder);
+        }
+        Ok(report)
+    }
+
+    fn step(&mut self, rate: f64) -> Result<StepReport, BoxError> {
+        let square: f64 = self.gradients.norms()?.values().map(|norm| norm * norm).sum();
+        let grad_norm = square.sqrt();
+        if !grad_norm.is_finite() {
+            self.gradients.clear();
+            return Err(
+                ModelError::NotFinite { what: "the gradient norm", value: grad_norm }.into()
+            );
+        }
+        // torch's coefficient, capped at 1.
+        let limit = self.config.max_grad_norm.unwrap_or(f64::INFINITY);
+        let scale = (limit / (grad_norm + 1e-6)).min(1.0);
+        self.optimiser.steps += 1;
+        self.version += 1;
+        let mut update = Update {
+            optimiser: &mut self.optimiser,
+            gradients: &self.gradients,
+            config: &self.config.adamw,
+            scale,
+            rate,
+        };
+        self.weights.update(self.version, |decoder| map_params(decoder, &mut update))?;
+        self.gradients.clear();
+        Ok(StepReport { grad_norm, version: self.version })
+    }
+
+    fn freeze(&self) -> Box<dyn FrozenPolicy> {
+        match self.weights.with(|decoder, _| FrozenDecoder::new(decoder)) {
+            Ok(frozen) => Box::new(frozen),
+            Err(error) => Box::new(Unavailable(error.to_string())),
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    fn info(&self) -> WeightInfo {
+        self.info
+    }
+
+    fn export(&self, dir: &Path, dtype: Dtype) -> Result<(), BoxError> {
+        std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
+        let config = self.weights.with(|decoder, _| {
+            save_weights(decoder, dir, dtype).map(|()| decoder.config.clone())
+        })??;
+        crate::pretrained::write_config(&config, dir, dtype)?;
+        for file in &self.companions {
+            let Some(name) = file.file_name() else { continue };
+            std::fs::copy(file, dir.join(name)).map_err(ModelError::io(file))?;
+        }
+        Ok(())
+    }
+
+    fn save_state(&self, dir: &Path) -> Result<(), BoxError> {
+        super::state::save(self, dir).map_err(BoxError::from)
+    }
+
+    fn load_state(&mut self, dir: &Path) -> Result<(), BoxError> {
+        super::state::load(self, dir).map_err(BoxError::from)
+    }
+}
+
+/// Statistics as autodiff leaves.
+struct Leaves(TokenStats);
+
+impl Leaves {
+    fn new(stats: TokenStats) -> Self {
+        let leaf = |t: Tensor<2>| Tensor::from_inner(t).require_grad();
+        Self(TokenStats {
+            logprobs: leaf(stats.logprobs),
+            entropy: stats.entropy.map(leaf),
+            sum_sq: stats.sum_sq.map(leaf),
+            mean_logprob: stats.mean_logprob.map(leaf),
+            full_kl: stats.full_kl.map(leaf),
+        })
+    }
+
+    /// The loss's gradient with respect to them; `None` if it doesn't depend on any.
+    fn gradients(&self, loss: &Loss, plan: &Plan) -> Option<HeadStats> {
+        if !loss.total.is_tracked() {
+            return None;
+        }
+        let grads = loss.total.backward();
+        let flat = |leaf: &Tensor<2>| leaf.grad(&grads).map(|grad| plan.gather(grad));
+        let optional = |leaf: &Option<Tensor<2>>| leaf.as_ref().and_then(flat);
+        let zeros = || plan.gather(self.0.logprobs.clone().inner().zeros_like());
+        Some(HeadStats {
+            logprobs: flat(&self.0.logprobs).unwrap_or_else(zeros),
+            entropy: optional(&self.0.entropy),
+            sum_sq: optional(&self.0.sum_sq),
+            mean_logprob: optional(&self.0.mean_logprob),
+        })
+    }
+}
+
+struct Update<'a> {
+    optimiser: &'a mut AdamW,
+    gradients: &'a GradientSum,
+    config: &'a AdamWConfig,
+    scale: f64,
+    rate: f64,
+}
+
+impl MapParam for Update<'_> {
+    fn map<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) -> Tensor<D> {
+        let Some(grad) = self.gradients.get(path) else { return tensor };
+        let grad = if self.scale < 1.0 { grad * self.scale } else { grad };
+        let weight = tensor.inner();
+        let weight = self.optimiser.update(self.config, path, weight, grad, self.rate);
+        Tensor::from_inner(weight).require_grad()
+    }
+}
+
+fn report(loss: &Loss) -> Result<LossReport, BoxError> {
+    let total = loss.total.clone().inner().try_into_scalar::<f32>();
+    let total = total.map_err(|error| ModelError::Device {
+        what: "the loss".to_owned(),
+        reason: error.to_string(),
+    })?;
+    if !total.is_finite() {
+        let value = f64::from(total);
+        return Err(ModelError::NotFinite { what: "the loss", value }.into());
+    }
+    Ok(LossReport { total: f64::from(total), metrics: loss.metrics.clone() })
+}
+
+/// A frozen policy that could not be made.
+struct Unavailable(String);
+
+impl FrozenPolicy for Unavailable {
+    fn token_stats(&self, _: &TokenBatch, _: &HeadQuery<'_>) -> Result<TokenStats, BoxError> {
+        Err(self.0.clone().into())
+    }
+}

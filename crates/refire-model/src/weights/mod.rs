@@ -1,0 +1,22 @@
+//! Weights in safetensors files: read in place, written tensor by tensor.
+
+mod read;
+mod write;
+
+pub(crate) use read::TensorFiles;
+pub use read::load_weights;
+pub use write::save_weights;
+pub(crate) use write::{NamedTensor, write_tensors};
+
+use crate::ModelError;
+use burn::tensor::Tensor;
+
+/// A tensor's values on the host, in 32-bit floats.
+pub(crate) fn host_values<const D: usize>(
+    what: &str,
+    tensor: Tensor<D>,
+) -> Result<Vec<f32>, ModelError> {
+    let device = |reason: String| ModelError::Device { what: what.to_owned(), reason };
+    let data = tensor.inner().try_into_data().map_err(|e| device(e.to_string()))?;
+    data.convert::<f32>().try_into_vec::<f32>().map_err(|e| device(format!("{e:?}")))
+}

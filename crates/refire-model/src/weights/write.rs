@@ -1,0 +1,104 @@
+use super::host_values;
+use crate::decoder::{VisitParam, visit_params};
+use crate::{Decoder, ModelError};
+use burn::tensor::Tensor;
+use half::{bf16, f16};
+use refire_objective::Dtype;
+use safetensors::tensor::View;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Writes `model.safetensors` into a folder, with the names and orientation of Hugging Face.
+///
+/// A tied head is left out, as transformers expects. The file appears under its name only when it
+/// is complete.
+///
+/// # Errors
+/// When the file can't be written or a tensor can't be read from its device.
+pub fn save_weights(decoder: &Decoder, dir: &Path, dtype: Dtype) -> Result<(), ModelError> {
+    let mut named = Collect(Vec::new());
+    visit_params(decoder, &mut named);
+    write_tensors(&dir.join("model.safetensors"), named.0, dtype)
+}
+
+/// A tensor to be written, flattened, with its real shape.
+pub(crate) struct NamedTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) tensor: Tensor<1>,
+}
+
+struct Collect(Vec<NamedTensor>);
+
+impl VisitParam for Collect {
+    fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let tensor = tensor.inner().flatten::<1>(0, D - 1);
+        self.0.push(NamedTensor { name: path.to_owned(), shape, tensor });
+    }
+}
+
+/// Writes tensors through a temporary file in the same folder.
+pub(crate) fn write_tensors(
+    path: &Path,
+    tensors: Vec<NamedTensor>,
+    dtype: Dtype,
+) -> Result<(), ModelError> {
+    let temporary = path.with_extension("safetensors.tmp");
+    // transformers refuses files without this entry.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let failed = RefCell::new(None);
+    let views =
+        tensors.iter().map(|t| (t.name.as_str(), Lazy { tensor: t, dtype, failed: &failed }));
+    let written = safetensors::serialize_to_file(views, Some(metadata), &temporary);
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    written.map_err(|error| ModelError::Safetensors {
+        path: temporary.clone(),
+        reason: error.to_string(),
+    })?;
+    std::fs::rename(&temporary, path).map_err(ModelError::io(path))
+}
+
+/// Converts a tensor when its turn comes, so that one at a time is in memory.
+struct Lazy<'a> {
+    tensor: &'a NamedTensor,
+    dtype: Dtype,
+    /// `View` can't return an error: it is kept here.
+    failed: &'a RefCell<Option<ModelError>>,
+}
+
+impl View for Lazy<'_> {
+    fn dtype(&self) -> safetensors::Dtype {
+        match self.dtype {
+            Dtype::F32 => safetensors::Dtype::F32,
+            Dtype::Bf16 => safetensors::Dtype::BF16,
+            Dtype::F16 => safetensors::Dtype::F16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.tensor.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = host_values(&self.tensor.name, self.tensor.tensor.clone());
+        let values = values.unwrap_or_else(|error| {
+            self.failed.replace(Some(error));
+            vec![0.0; self.tensor.shape.iter().product()]
+        });
+        Cow::Owned(match self.dtype {
+            Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Dtype::Bf16 => values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
+            Dtype::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+        })
+    }
+
+    fn data_len(&self) -> usize {
+        let count: usize = self.tensor.shape.iter().product();
+        count * if self.dtype == Dtype::F32 { 4 } else { 2 }
+    }
+}
