@@ -2,6 +2,7 @@
 
 use crate::{Decoder, ModelError, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
 use refire_core::{BoxError, Needs};
 use refire_objective::head::{Head, HeadStats, chunk_rows};
 use refire_objective::{HeadQuery, InputEdit, ObjectiveError, TokenBatch, TokenStats};
@@ -19,7 +20,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(batch: &TokenBatch, query: &HeadQuery<'_>) -> Result<Self, BoxError> {
+    /// The batch as up to `shards` plans over different rows, of about equal size. Together their
+    /// targets are those of the batch; each puts them at their places in the whole result.
+    pub(crate) fn shards(
+        batch: &TokenBatch,
+        query: &HeadQuery<'_>,
+        shards: usize,
+    ) -> Result<Vec<Self>, BoxError> {
         batch.validate()?;
         if let InputEdit::Noise { .. } = batch.input_edit {
             return Err(ModelError::InputEdit { edit: "noise" }.into());
@@ -29,29 +36,46 @@ impl Plan {
             let what = "temperatures of a query";
             return Err(ObjectiveError::Count { what, found, expected }.into());
         }
+        let labels = batch.target_tokens()?;
         // Only segments with targets are read; their ancestors are part of their rows.
-        let mut row_of = vec![None; batch.segments.len()];
-        let mut rows = Vec::new();
-        for target in &batch.targets {
-            if row_of[target.segment].is_none() {
-                row_of[target.segment] = Some(rows.len());
-                rows.push(batch.expanded(target.segment));
-            }
+        let mut by_segment = vec![Vec::new(); batch.segments.len()];
+        for (index, target) in batch.targets.iter().enumerate() {
+            by_segment[target.segment].push(index);
         }
-        let rows = Rows::new(rows);
-        let width = rows.width();
-        let source = |target: &refire_objective::Target| {
-            let row = row_of[target.segment].unwrap_or(0);
-            row * width + batch.offset(target.segment) + target.position - 1
+        let read: Vec<usize> =
+            (0..by_segment.len()).filter(|s| !by_segment[*s].is_empty()).collect();
+        let size = read.len().div_ceil(shards.max(1)).max(1);
+        let plan = |segments: &[usize]| {
+            let rows = Rows::new(segments.iter().map(|s| batch.expanded(*s)).collect());
+            let width = rows.width();
+            let mut plan = Self { result: [batch.rows, batch.width], ..Self::empty(rows) };
+            for (row, segment) in segments.iter().enumerate() {
+                let start = row * width + batch.offset(*segment);
+                for index in &by_segment[*segment] {
+                    let target = &batch.targets[*index];
+                    plan.sources.push(start + target.position - 1);
+                    plan.places.push(target.row * batch.width + target.column);
+                    plan.labels.push(labels[*index]);
+                    plan.temperature.push(query.temperature[target.row]);
+                }
+            }
+            plan
         };
-        Ok(Self {
-            sources: batch.targets.iter().map(source).collect(),
-            places: batch.targets.iter().map(|t| t.row * batch.width + t.column).collect(),
-            labels: batch.target_tokens()?,
-            temperature: batch.targets.iter().map(|t| query.temperature[t.row]).collect(),
-            result: [batch.rows, batch.width],
+        if read.is_empty() {
+            return Ok(vec![plan(&[])]);
+        }
+        Ok(read.chunks(size).map(plan).collect())
+    }
+
+    fn empty(rows: Rows) -> Self {
+        Self {
             rows,
-        })
+            sources: Vec::new(),
+            places: Vec::new(),
+            labels: Vec::new(),
+            temperature: Vec::new(),
+            result: [0, 0],
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,18 +138,35 @@ impl Plan {
     }
 }
 
+/// Statistics of all shards in one result.
+pub(crate) fn join(parts: impl IntoIterator<Item = TokenStats>) -> Option<TokenStats> {
+    let add = |a: Option<Tensor<2>>, b: Option<Tensor<2>>| a.zip(b).map(|(a, b)| a + b);
+    parts.into_iter().reduce(|a, b| TokenStats {
+        logprobs: a.logprobs + b.logprobs,
+        entropy: add(a.entropy, b.entropy),
+        sum_sq: add(a.sum_sq, b.sum_sq),
+        mean_logprob: add(a.mean_logprob, b.mean_logprob),
+        full_kl: add(a.full_kl, b.full_kl),
+    })
+}
+
 /// Statistics without gradient.
 pub(crate) fn token_stats(
     decoder: &Decoder,
     batch: &TokenBatch,
     query: &HeadQuery<'_>,
+    shards: usize,
 ) -> Result<TokenStats, BoxError> {
-    let plan = Plan::new(batch, query)?;
-    if plan.is_empty() {
-        return Ok(plan.zeros(query.needs, &decoder.head_weight().inner().device()));
-    }
-    let stats = plan.head(plan.hidden(decoder)?, decoder).stats(query.needs)?;
-    Ok(plan.spread_all(stats))
+    let plans = Plan::shards(batch, query, shards)?;
+    let stats = plans.par_iter().map(|plan| {
+        if plan.is_empty() {
+            return Ok(plan.zeros(query.needs, &decoder.head_weight().inner().device()));
+        }
+        let stats = plan.head(plan.hidden(decoder)?, decoder).stats(query.needs)?;
+        Ok(plan.spread_all(stats))
+    });
+    let stats: Vec<TokenStats> = stats.collect::<Result<_, BoxError>>()?;
+    join(stats).ok_or_else(|| ModelError::Weights { reason: "a batch without shards" }.into())
 }
 
 fn positions(values: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -6,12 +6,22 @@ use refire_objective::{FrozenPolicy, HeadQuery, TokenBatch, TokenStats};
 
 /// A decoder that only answers: the reference of a KL term, an old policy.
 #[derive(Debug, Clone)]
-pub struct FrozenDecoder(Decoder);
+pub struct FrozenDecoder {
+    decoder: Decoder,
+    shards: usize,
+}
 
 impl FrozenDecoder {
     /// Freezes a decoder. Its tensors are shared, not copied, until the original is updated.
     pub fn new(decoder: &Decoder) -> Self {
-        Self(decoder.valid())
+        Self { decoder: decoder.valid(), shards: 1 }
+    }
+
+    /// Reads batches in this many shards at once; see
+    /// [`LearnerConfig::shards`](crate::LearnerConfig::shards).
+    pub fn with_shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
     }
 }
 
@@ -21,6 +31,6 @@ impl FrozenPolicy for FrozenDecoder {
         batch: &TokenBatch,
         query: &HeadQuery<'_>,
     ) -> Result<TokenStats, BoxError> {
-        token_stats(&self.0, batch, query)
+        token_stats(&self.decoder, batch, query, self.shards)
     }
 }

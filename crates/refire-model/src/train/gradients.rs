@@ -22,6 +22,13 @@ impl GradientSum {
         self.0.insert(path.to_owned(), sum);
     }
 
+    /// Adds all of another sum.
+    pub(crate) fn add_sum(&mut self, other: Self) {
+        for (path, grad) in other.0 {
+            self.add(&path, grad);
+        }
+    }
+
     pub(crate) fn get(&self, path: &str) -> Option<Tensor<1>> {
         self.0.get(path).cloned()
     }

@@ -1,5 +1,5 @@
 use super::adamw::AdamW;
-use super::forward::{Plan, token_stats};
+use super::forward::{Plan, join, token_stats};
 use super::gradients::GradientSum;
 use super::{AdamWConfig, FrozenDecoder, WeightHandle};
 use crate::decoder::{MapParam, map_params};
@@ -7,8 +7,9 @@ use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 use refire_core::BoxError;
-use refire_objective::head::{HeadGrads, HeadStats};
+use refire_objective::head::{Head, HeadGrads, HeadStats};
 use refire_objective::{
     Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, ObjectiveError, Policy, StepReport,
     TokenBatch, TokenStats, WeightInfo,
@@ -25,12 +26,16 @@ pub struct LearnerConfig {
     pub adamw: AdamWConfig,
     /// The gradient is scaled down to this global L2 norm; `None` leaves it.
     pub max_grad_norm: Option<f64>,
+    /// Rows of a batch are read in this many shards at once, each on its own thread. More help
+    /// where single operations use one thread only (the CPU backend); results depend on the
+    /// number of shards in their last bits, and never on the number of threads.
+    pub shards: usize,
 }
 
 impl Default for LearnerConfig {
     /// torch's AdamW and the usual clipping at 1.
     fn default() -> Self {
-        Self { adamw: AdamWConfig::default(), max_grad_norm: Some(1.0) }
+        Self { adamw: AdamWConfig::default(), max_grad_norm: Some(1.0), shards: 1 }
     }
 }
 
@@ -41,6 +46,10 @@ impl LearnerConfig {
         if let Some(norm) = self.max_grad_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
             let (field, expected) = ("max_grad_norm", "a positive number, or nothing");
             problems.push(ObjectiveError::OutOfRange { field, value: norm.to_string(), expected });
+        }
+        if self.shards == 0 {
+            let (field, expected) = ("shards", "at least 1");
+            problems.push(ObjectiveError::OutOfRange { field, value: "0".to_owned(), expected });
         }
         problems
     }
@@ -124,12 +133,42 @@ impl Learner {
         self.gradients.get(path)
     }
 
-    fn backward(&mut self, hidden: Tensor<2>, head: HeadGrads, decoder: &Decoder) {
-        let surrogate = (hidden * Tensor::from_inner(head.hidden)).sum();
-        self.gradients.add_all(decoder, &surrogate.backward());
-        if let Some(weight) = head.weight {
-            self.gradients.add(decoder.head_path(), weight.flatten(0, 1));
+    /// Backward through the bodies of all shards, then the sum in their order.
+    fn backward(&mut self, shards: Vec<Shard<'_>>, grads: Vec<HeadGrads>) {
+        let work: Vec<_> = shards.into_par_iter().zip(grads).map(Shard::backward).collect();
+        for gradients in work {
+            self.gradients.add_sum(gradients);
         }
+    }
+}
+
+/// Some rows of a batch on their way through the network, with weights that are leaves of a graph
+/// of their own: graphs that share leaves can't run at once.
+struct Shard<'a> {
+    plan: &'a Plan,
+    decoder: Decoder,
+    hidden: Tensor<2>,
+}
+
+impl<'a> Shard<'a> {
+    fn forward(plan: &'a Plan, weights: &Decoder) -> Result<Self, BoxError> {
+        let decoder = weights.clone().train();
+        let hidden = plan.hidden(&decoder)?;
+        Ok(Self { plan, decoder, hidden })
+    }
+
+    fn head(&self) -> Head<'_> {
+        self.plan.head(self.hidden.clone(), &self.decoder)
+    }
+
+    fn backward((shard, head): (Self, HeadGrads)) -> GradientSum {
+        let mut gradients = GradientSum::default();
+        let surrogate = (shard.hidden * Tensor::from_inner(head.hidden)).sum();
+        gradients.add_all(&shard.decoder, &surrogate.backward());
+        if let Some(weight) = head.weight {
+            gradients.add(shard.decoder.head_path(), weight.flatten(0, 1));
+        }
+        gradients
     }
 }
 
@@ -140,7 +179,7 @@ impl Policy for Learner {
         query: &HeadQuery<'_>,
     ) -> Result<TokenStats, BoxError> {
         let frozen = self.weights.with(|decoder, _| decoder.valid())?;
-        token_stats(&frozen, batch, query)
+        token_stats(&frozen, batch, query, self.config.shards)
     }
 
     fn accumulate(
@@ -149,27 +188,35 @@ impl Policy for Learner {
         query: &HeadQuery<'_>,
         loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
-        let plan = Plan::new(batch, query)?;
-        if plan.is_empty() {
-            return report(&loss(plan.zeros(query.needs, &self.device))?);
+        let plans = Plan::shards(batch, query, self.config.shards)?;
+        if plans.iter().all(Plan::is_empty) {
+            let zeros = plans.iter().map(|plan| plan.zeros(query.needs, &self.device));
+            return report(&loss(join(zeros).ok_or(NO_SHARDS)?)?);
         }
-        // A clone of handles, dropped before the update.
-        let decoder = self.weights.with(|decoder, _| decoder.clone())?;
-        let hidden = plan.hidden(&decoder)?;
-        let head = plan.head(hidden.clone(), &decoder);
+        // Clones of handles, dropped before the update.
+        let weights = self.weights.with(|decoder, _| decoder.valid())?;
+        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights));
+        let shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
         if let Some(coefficients) = query.coefficients {
-            let flat = plan.gather(coefficients.clone().inner());
-            let (stats, grads) = head.stats_and_grads(query.needs, &flat, true)?;
-            let report = report(&loss(plan.spread_all(stats))?)?;
-            self.backward(hidden, grads, &decoder);
+            let walk = |shard: &Shard<'_>| {
+                let flat = shard.plan.gather(coefficients.clone().inner());
+                shard.head().stats_and_grads(query.needs, &flat, true)
+            };
+            let walked: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
+            let (stats, grads): (Vec<_>, Vec<_>) = walked.into_iter().unzip();
+            let report = report(&loss(joined(&shards, stats)?)?)?;
+            self.backward(shards, grads);
             return Ok(report);
         }
-        let leaves = Leaves::new(plan.spread_all(head.stats(query.needs)?));
+        let stats = shards.par_iter().map(|shard| shard.head().stats(query.needs));
+        let stats: Vec<HeadStats> = stats.collect::<Result<_, _>>()?;
+        let leaves = Leaves::new(joined(&shards, stats)?);
         let loss = loss(leaves.0.clone())?;
         let report = report(&loss)?;
-        if let Some(grads) = leaves.gradients(&loss, &plan) {
-            let grads = head.backward(&grads, true)?;
-            self.backward(hidden, grads, &decoder);
+        if let Some(grads) = leaves.gradients(&loss) {
+            let walk = |shard: &Shard<'_>| shard.head().backward(&grads.of(shard.plan), true);
+            let grads: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
+            self.backward(shards, grads);
         }
         Ok(report)
     }
@@ -202,7 +249,7 @@ impl Policy for Learner {
 
     fn freeze(&self) -> Box<dyn FrozenPolicy> {
         match self.weights.with(|decoder, _| FrozenDecoder::new(decoder)) {
-            Ok(frozen) => Box::new(frozen),
+            Ok(frozen) => Box::new(frozen.with_shards(self.config.shards)),
             Err(error) => Box::new(Unavailable(error.to_string())),
         }
     }
@@ -257,21 +304,43 @@ impl Leaves {
     }
 
     /// The loss's gradient with respect to them; `None` if it doesn't depend on any.
-    fn gradients(&self, loss: &Loss, plan: &Plan) -> Option<HeadStats> {
+    fn gradients(&self, loss: &Loss) -> Option<LeafGrads> {
         if !loss.total.is_tracked() {
             return None;
         }
         let grads = loss.total.backward();
-        let flat = |leaf: &Tensor<2>| leaf.grad(&grads).map(|grad| plan.gather(grad));
-        let optional = |leaf: &Option<Tensor<2>>| leaf.as_ref().and_then(flat);
-        let zeros = || plan.gather(self.0.logprobs.clone().inner().zeros_like());
-        Some(HeadStats {
-            logprobs: flat(&self.0.logprobs).unwrap_or_else(zeros),
+        let optional = |leaf: &Option<Tensor<2>>| leaf.as_ref().and_then(|leaf| leaf.grad(&grads));
+        let logprobs = &self.0.logprobs;
+        Some(LeafGrads(TokenStats {
+            logprobs: logprobs.grad(&grads).unwrap_or_else(|| logprobs.clone().inner().zeros_like()),
             entropy: optional(&self.0.entropy),
             sum_sq: optional(&self.0.sum_sq),
             mean_logprob: optional(&self.0.mean_logprob),
-        })
+            full_kl: None,
+        }))
     }
+}
+
+/// Gradients with respect to statistics, `[rows, time]`.
+struct LeafGrads(TokenStats);
+
+impl LeafGrads {
+    fn of(&self, plan: &Plan) -> HeadStats {
+        let flat = |grad: &Tensor<2>| plan.gather(grad.clone());
+        HeadStats {
+            logprobs: flat(&self.0.logprobs),
+            entropy: self.0.entropy.as_ref().map(flat),
+            sum_sq: self.0.sum_sq.as_ref().map(flat),
+            mean_logprob: self.0.mean_logprob.as_ref().map(flat),
+        }
+    }
+}
+
+const NO_SHARDS: ModelError = ModelError::Weights { reason: "a batch without shards" };
+
+fn joined(shards: &[Shard<'_>], stats: Vec<HeadStats>) -> Result<TokenStats, ModelError> {
+    let parts = shards.iter().zip(stats).map(|(shard, stats)| shard.plan.spread_all(stats));
+    join(parts).ok_or(NO_SHARDS)
 }
 
 struct Update<'a> {

@@ -1,0 +1,47 @@
+//! The Jinja environment that transformers compiles chat templates in.
+
+use super::clock::{self, DateTime};
+use super::{json, methods, python};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Rest, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
+use std::sync::Arc;
+
+pub(super) type Clock = Arc<dyn Fn() -> DateTime + Send + Sync>;
+
+pub(super) fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::default());
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(|out, _, value| Ok(out.write_str(&python::to_str(value))?));
+    environment.set_unknown_method_callback(methods::call);
+    environment.add_filter("tojson", tojson);
+    environment.add_filter("string", |value: &Value| python::to_str(value));
+    environment.add_test("sequence", is_sequence);
+    environment.add_function("raise_exception", raise_exception);
+    set_clock(&mut environment, Arc::new(DateTime::now_utc));
+    environment
+}
+
+pub(super) fn set_clock(environment: &mut Environment<'static>, clock: Clock) {
+    environment.add_function("strftime_now", move |format: &str| clock::strftime(&clock(), format));
+}
+
+/// `json.dumps` with transformers' defaults.
+fn tojson(value: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<Value, Error> {
+    let style = json::Style::new(&args, &kwargs)?;
+    kwargs.assert_all_used()?;
+    Ok(Value::from(json::dumps(value, &style)?))
+}
+
+fn raise_exception(message: String) -> Result<Value, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, message))
+}
+
+/// Jinja's test: what has a length and can be indexed, which dicts and texts do too.
+fn is_sequence(_: &State<'_, '_>, value: &Value) -> bool {
+    let kind = value.kind();
+    value.is_undefined() || matches!(kind, ValueKind::Seq | ValueKind::Map | ValueKind::String)
+}

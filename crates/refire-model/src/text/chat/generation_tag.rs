@@ -1,0 +1,94 @@
+//! `{% generation %}`, transformers' mark around what the assistant wrote.
+//!
+//! The tag isn't part of Jinja. Its block becomes a `{% with %}` block, which renders its content
+//! in place with the same scope and white space.
+
+/// Rewrites the generation tags of a template's source.
+pub(super) fn replace(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find('{') {
+        let (before, tag) = rest.split_at(start);
+        out.push_str(before);
+        let end = match tag.as_bytes().get(1) {
+            Some(b'#') => comment_end(tag),
+            Some(b'{') => expression_end(tag, "}}"),
+            Some(b'%') => expression_end(tag, "%}"),
+            _ => 1,
+        };
+        let (tag, after) = tag.split_at(end);
+        rest = after;
+        match word(tag) {
+            Some("generation") => out.push_str(&tag.replacen("generation", "with", 1)),
+            Some("endgeneration") => out.push_str(&tag.replacen("endgeneration", "endwith", 1)),
+            Some("raw") => {
+                let (raw, after) = rest.split_at(raw_end(rest));
+                out.push_str(tag);
+                out.push_str(raw);
+                rest = after;
+            }
+            _ => out.push_str(tag),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The only word of a block tag, if it has no more than one.
+fn word(tag: &str) -> Option<&str> {
+    let inner = tag.strip_prefix("{%")?.strip_suffix("%}")?;
+    Some(inner.strip_prefix(['-', '+']).unwrap_or(inner).trim_end_matches(['-', '+']).trim())
+}
+
+fn comment_end(tag: &str) -> usize {
+    tag.find("#}").map_or(tag.len(), |end| end + 2)
+}
+
+/// Length of a tag up to and with `close`, which doesn't count inside quotes.
+fn expression_end(tag: &str, close: &str) -> usize {
+    let bytes = tag.as_bytes();
+    let mut quote = None;
+    let mut at = 2;
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, _) if bytes[at..].starts_with(close.as_bytes()) => return at + close.len(),
+            _ => {}
+        }
+        at += 1;
+    }
+    tag.len()
+}
+
+/// Where the block tag that ends a raw block begins.
+fn raw_end(text: &str) -> usize {
+    let ends = |(at, tag): &(usize, &str)| {
+        let inner = text[*at + tag.len()..].trim_start_matches(['-', '+']).trim_start();
+        inner.starts_with("endraw")
+    };
+    text.match_indices("{%").find(ends).map_or(text.len(), |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace;
+
+    #[test]
+    fn tags_keep_their_white_space_control() {
+        let source = "a{%- generation -%}b{%+endgeneration%}c{% generation %}{% endgeneration -%}";
+        let expected = "a{%- with -%}b{%+endwith%}c{% with %}{% endwith -%}";
+        assert_eq!(replace(source), expected);
+    }
+
+    #[test]
+    fn nothing_else_changes() {
+        let source = "{# {% generation %} #}{{ '{% generation %}' }}{% raw %}{% generation %}{%- endraw %}\
+                      {% if generation %}{ {% set generation = '%}' %}{{ x }}{% endif %}generation";
+        assert_eq!(replace(source), source);
+        for broken in ["{", "{{", "{%", "{#", "{% raw %}", "{% raw", "{{ 'é", "{% '\\"] {
+            assert_eq!(replace(broken), broken);
+        }
+    }
+}

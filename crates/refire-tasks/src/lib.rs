@@ -1,0 +1,14 @@
+//! Procedural tasks with verifiable answers, and evaluation.
+//!
+//! - [`countdown`]: combine given numbers into a target, step by step.
+//! - [`pass_at_k`] and [`Tally`]: how often a policy succeeds, from samples.
+//! - [`Epochs`]: shuffled passes over a list, resumable exactly.
+
+pub mod countdown;
+mod epochs;
+mod error;
+mod tally;
+
+pub use epochs::Epochs;
+pub use error::TaskError;
+pub use tally::{Tally, pass_at_k};

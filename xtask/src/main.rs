@@ -1,0 +1,57 @@
+//! The workspace's chores, run as `cargo xtask <command>`.
+//!
+//! - `layers` checks that the crates depend on each other only as ARCHITECTURE.md allows.
+//! - `ci` runs every check a change must pass.
+//! - `soak` runs what is too long for `ci`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod ci;
+mod command;
+mod error;
+mod layers;
+mod metadata;
+mod quickstart;
+mod soak;
+
+use error::Error;
+use metadata::Metadata;
+
+/// Chores of the refire workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Format, lints, layers, tests, documentation and a short quickstart; stops at a failure.
+    Ci,
+    /// Check the dependencies between crates, what their trees hold, and where `unsafe` stands.
+    Layers,
+    /// The quickstart over three seeds; fails when training gains too little.
+    Soak,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Error> {
+    let metadata = Metadata::load()?;
+    match cli.chore {
+        Chore::Ci => ci::run(&metadata),
+        Chore::Layers => layers::run(&metadata),
+        Chore::Soak => soak::run(&metadata),
+    }
+}
