@@ -76,7 +76,7 @@ impl Aggregation {
             Self::SeqMeanTokenSum { rows } => loss.sum() / row_count(rows, mask, counts),
             Self::SumNorm { length, per_row } => {
                 let rows = counts.map_or(mask.dims()[0] as f64, |c| c.rows).max(1.0);
-                loss.sum() / (length * if per_row { rows } else { 1.0 })
+                loss.sum() / Divisor::Known(length * if per_row { rows } else { 1.0 })
             }
         }
     }
@@ -120,16 +120,18 @@ impl Aggregation {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives for one expression")]
 enum Divisor {
     Known(f64),
     Counted(Tensor<1>),
 }
 
+// Multiplies by the reciprocal: burn's gradient of a division by a scalar rounds it to 32 bits.
 impl std::ops::Div<Divisor> for Tensor<1> {
     type Output = Self;
     fn div(self, divisor: Divisor) -> Self {
         match divisor {
-            Divisor::Known(value) => self / value,
+            Divisor::Known(value) => self * value.recip(),
             Divisor::Counted(value) => self / value,
         }
     }
@@ -169,6 +171,7 @@ fn spread(divisor: Divisor, dims: [usize; 2]) -> Spread {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives for one expression")]
 enum Spread {
     Known(f64),
     Counted(Tensor<2>),
