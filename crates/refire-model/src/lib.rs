@@ -14,7 +14,7 @@ mod decoder;
 mod error;
 mod nn;
 mod pretrained;
-// mod text;
+mod text;
 mod train;
 mod weights;
 
@@ -23,7 +23,10 @@ pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
 pub use decoder::{Decoder, Rows};
 pub use error::ModelError;
 pub use nn::{Attention, Embedding, Layer, Linear, Mlp, RmsNorm};
-// pub use pretrained::Pretrained;
-// pub use text::*;
+pub use pretrained::Pretrained;
+pub use text::{
+    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, RenderOptions, TextCodec,
+    Tokenizer,
+};
 pub use train::{AdamWConfig, FrozenDecoder, Learner, LearnerConfig, WeightHandle};
 pub use weights::{load_weights, save_weights};

@@ -1,7 +1,76 @@
-use crate::{ModelConfig, ModelError};
+use crate::{
+    ChatTemplate, Decoder, GenerationConfig, Learner, LearnerConfig, ModelConfig, ModelError,
+    Tokenizer, load_weights,
+};
+use burn::tensor::Device;
 use refire_objective::Dtype;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Files that an exported folder takes over from the one it was opened from.
+const COMPANIONS: [&str; 10] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+];
+
+/// A Hugging Face folder, opened: configuration, weights, tokenizer, chat template.
+///
+/// ```no_run
+/// use burn::tensor::Device;
+/// use refire_model::Pretrained;
+/// use std::path::Path;
+/// let model = Pretrained::open(Path::new("SmolLM2-135M-Instruct"), &Device::flex())?;
+/// println!("{} parameters", model.decoder.config.parameters());
+/// # Ok::<(), refire_model::ModelError>(())
+/// ```
+#[derive(Debug)]
+pub struct Pretrained {
+    /// Where it was opened from.
+    pub dir: PathBuf,
+    /// The network.
+    pub decoder: Decoder,
+    /// The tokenizer; its ids all fit the embedding.
+    pub tokenizer: Tokenizer,
+    /// The chat template, if the folder has one.
+    pub chat: Option<ChatTemplate>,
+    /// Defaults for generation; rollouts don't inherit their sampling silently.
+    pub generation: GenerationConfig,
+}
+
+impl Pretrained {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// Names the file, and the field or tensor, of whatever is missing or doesn't fit.
+    pub fn open(dir: &Path, device: &Device) -> Result<Self, ModelError> {
+        let config = ModelConfig::read(dir)?;
+        let tokenizer = Tokenizer::from_dir(dir)?;
+        tokenizer.check_fits(config.vocab_size)?;
+        let chat = ChatTemplate::from_dir(dir)?;
+        let generation = GenerationConfig::from_dir(dir)?;
+        let decoder = load_weights(dir, &config, device)?;
+        Ok(Self { dir: dir.to_owned(), decoder, tokenizer, chat, generation })
+    }
+
+    /// Tokens that end a reply: those of `generation_config.json` and of `config.json`.
+    pub fn end_tokens(&self) -> Vec<u32> {
+        self.generation.end_tokens(&self.decoder.config.eos_token_ids)
+    }
+
+    /// A learner of these weights that exports a folder like the one opened.
+    pub fn learner(&self, config: LearnerConfig) -> Learner {
+        let files = COMPANIONS.iter().map(|name| self.dir.join(name)).filter(|path| path.exists());
+        Learner::new(self.decoder.clone(), config).with_companions(files.collect())
+    }
+}
 
 /// Writes `config.json` (what was read, with the number format of the new weights) and
 /// `generation_config.json`.

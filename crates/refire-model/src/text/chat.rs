@@ -1,9 +1,9 @@
 mod clock;
 mod environment;
-mod generation_tag;
 mod json;
 mod methods;
 mod options;
+mod prepare;
 mod python;
 mod source;
 mod value;
@@ -32,7 +32,8 @@ const TOOL_USE: &str = "tool_use";
 /// Renders what transformers' `apply_chat_template` renders: `trim_blocks` and `lstrip_blocks`,
 /// loop controls, Python's string and dict methods, its `str()` of values, `tojson` with Python's
 /// spacing, `raise_exception`, `strftime_now`, and `{% generation %}` blocks (whose content is
-/// rendered in place). One known departure: `~` writes a dict or list with double quotes.
+/// rendered in place). Known departures: `~` writes a dict or list with double quotes, and a loop
+/// over `None` runs zero times where Python fails.
 ///
 /// ```
 /// use refire_core::{Message, Role};
@@ -71,10 +72,10 @@ impl ChatTemplate {
     pub fn from_sources(
         sources: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ModelError> {
-        let mut environment = environment::environment();
+        let mut environment = environment::environment().map_err(|e| failed(&e))?;
         let mut names = Vec::new();
         for (name, source) in sources {
-            let source = generation_tag::replace(&source);
+            let source = prepare::prepare(&source);
             environment.add_template_owned(name.clone(), source).map_err(|e| failed(&e))?;
             names.push(name);
         }

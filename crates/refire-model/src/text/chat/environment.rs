@@ -4,25 +4,26 @@ use super::clock::{self, DateTime};
 use super::{json, methods, python};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use std::sync::Arc;
 
 pub(super) type Clock = Arc<dyn Fn() -> DateTime + Send + Sync>;
 
-pub(super) fn environment() -> Environment<'static> {
+pub(super) fn environment() -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
-    environment.set_syntax(SyntaxConfig::default());
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    environment.set_syntax(syntax);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(|out, _, value| Ok(out.write_str(&python::to_str(value))?));
     environment.set_unknown_method_callback(methods::call);
     environment.add_filter("tojson", tojson);
     environment.add_filter("string", |value: &Value| python::to_str(value));
+    environment.add_filter("trim", methods::trim);
+    environment.add_test("iterable", is_iterable);
     environment.add_test("sequence", is_sequence);
     environment.add_function("raise_exception", raise_exception);
     set_clock(&mut environment, Arc::new(DateTime::now_utc));
-    environment
+    Ok(environment)
 }
 
 pub(super) fn set_clock(environment: &mut Environment<'static>, clock: Clock) {
@@ -40,8 +41,13 @@ fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
+/// Jinja's test; unlike in minijinja, `None` isn't iterable.
+fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
 /// Jinja's test: what has a length and can be indexed, which dicts and texts do too.
-fn is_sequence(_: &State<'_, '_>, value: &Value) -> bool {
-    let kind = value.kind();
-    value.is_undefined() || matches!(kind, ValueKind::Seq | ValueKind::Map | ValueKind::String)
+fn is_sequence(value: &Value) -> bool {
+    let listed = [ValueKind::Seq, ValueKind::Iterable, ValueKind::Map, ValueKind::String];
+    value.is_undefined() || listed.contains(&value.kind())
 }

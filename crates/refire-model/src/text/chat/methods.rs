@@ -1,5 +1,6 @@
 //! Python methods on texts, lists and dicts.
 
+use super::python;
 use minijinja::value::{Tuple, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
@@ -24,6 +25,9 @@ pub(super) fn call(
 
 fn text_method(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Error>> {
     Some(match method {
+        "strip" => strip(text, args, true, true),
+        "lstrip" => strip(text, args, true, false),
+        "rstrip" => strip(text, args, false, true),
         "removeprefix" => from_args(args)
             .map(|(prefix,): (&str,)| Value::from(text.strip_prefix(prefix).unwrap_or(text))),
         "removesuffix" => from_args(args)
@@ -40,6 +44,23 @@ fn text_method(text: &str, method: &str, args: &[Value]) -> Option<Result<Value,
         "casefold" => from_args(args).map(|()| Value::from(text.to_lowercase())),
         _ => return None,
     })
+}
+
+/// The `trim` filter.
+pub(super) fn trim(value: &Value, chars: Option<Value>) -> Result<Value, Error> {
+    let text = python::to_str(value);
+    strip(&text, chars.as_slice(), true, true)
+}
+
+fn strip(text: &str, args: &[Value], start: bool, end: bool) -> Result<Value, Error> {
+    let (chars,): (Option<&str>,) = from_args(args)?;
+    let strips = |c: char| match chars {
+        Some(chars) => chars.contains(c),
+        // Python's white space has four control characters more than Unicode's.
+        None => c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c),
+    };
+    let text = if start { text.trim_start_matches(strips) } else { text };
+    Ok(Value::from(if end { text.trim_end_matches(strips) } else { text }))
 }
 
 fn triple(before: &str, separator: &str, after: &str) -> Value {

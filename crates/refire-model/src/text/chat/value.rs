@@ -1,4 +1,5 @@
 use minijinja::Value;
+use minijinja::value::Serde;
 use refire_core::{Message, ToolCall};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::str::FromStr;
@@ -19,9 +20,10 @@ use std::str::FromStr;
 pub struct ChatValue(pub(super) Value);
 
 impl ChatValue {
-    /// Any value that serde can write; structs become objects with their fields in order.
+    /// Any value that serde can write; structs become objects with their fields in order. A
+    /// value that serde refuses makes rendering fail where it is used.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Self {
-        Self(Value::from_serialize(value))
+        Self(Value::from(Serde(value)))
     }
 }
 
@@ -66,7 +68,7 @@ impl From<&[Message]> for ChatValue {
 /// A message with its tool calls in the shape of the chat completions interface.
 fn message(message: &Message) -> Value {
     let mut fields = vec![
-        ("role", Value::from_serialize(&message.role)),
+        ("role", Value::from(Serde(&message.role))),
         ("content", Value::from(message.content.as_str())),
     ];
     if !message.tool_calls.is_empty() {
@@ -82,7 +84,7 @@ fn message(message: &Message) -> Value {
 fn tool_call(call: &ToolCall) -> Value {
     let function = Value::from_pairs([
         ("name", Value::from(call.name.as_str())),
-        ("arguments", Value::from_serialize(&call.arguments)),
+        ("arguments", Value::from(Serde(&call.arguments))),
     ]);
     let mut fields = vec![("type", Value::from("function"))];
     fields.extend(call.id.as_deref().map(|id| ("id", Value::from(id))));

@@ -1,10 +1,15 @@
-//! `{% generation %}`, transformers' mark around what the assistant wrote.
-//!
-//! The tag isn't part of Jinja. Its block becomes a `{% with %}` block, which renders its content
-//! in place with the same scope and white space.
+//! What Jinja and transformers do to a template's source that minijinja doesn't.
 
-/// Rewrites the generation tags of a template's source.
-pub(super) fn replace(source: &str) -> String {
+/// A template's source for minijinja: line ends become `\n`, and generation tags ordinary ones.
+pub(super) fn prepare(source: &str) -> String {
+    replace_generation(&source.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// Rewrites `{% generation %}`, transformers' mark around what the assistant wrote.
+///
+/// The tag isn't part of Jinja. Its block becomes a `{% with %}` block, which renders its content
+/// in place with the same scope and white space.
+fn replace_generation(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find('{') {
@@ -73,22 +78,27 @@ fn raw_end(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::replace;
+    use super::prepare;
 
     #[test]
     fn tags_keep_their_white_space_control() {
         let source = "a{%- generation -%}b{%+endgeneration%}c{% generation %}{% endgeneration -%}";
         let expected = "a{%- with -%}b{%+endwith%}c{% with %}{% endwith -%}";
-        assert_eq!(replace(source), expected);
+        assert_eq!(prepare(source), expected);
+    }
+
+    #[test]
+    fn line_ends_are_those_of_unix() {
+        assert_eq!(prepare("a\r\nb\rc\n\r\n"), "a\nb\nc\n\n");
     }
 
     #[test]
     fn nothing_else_changes() {
         let source = "{# {% generation %} #}{{ '{% generation %}' }}{% raw %}{% generation %}{%- endraw %}\
                       {% if generation %}{ {% set generation = '%}' %}{{ x }}{% endif %}generation";
-        assert_eq!(replace(source), source);
+        assert_eq!(prepare(source), source);
         for broken in ["{", "{{", "{%", "{#", "{% raw %}", "{% raw", "{{ 'é", "{% '\\"] {
-            assert_eq!(replace(broken), broken);
+            assert_eq!(prepare(broken), broken);
         }
     }
 }

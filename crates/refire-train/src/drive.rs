@@ -1,0 +1,195 @@
+//! The frame around every loop: events, evaluation, checkpoints, interruption.
+
+use crate::TrainError;
+use crate::checkpoint::{self, CheckpointConfig, RunInfo, States};
+use refire_core::{
+    BoxError, Callback, Control, Event, Metrics, Phase, Stateful, decode_state, encode_state,
+};
+use refire_objective::Policy;
+use std::path::Path;
+
+/// What stays the same from loop to loop.
+#[derive(Default)]
+pub(crate) struct Frame {
+    pub(crate) done: u64,
+    pub(crate) callbacks: Vec<Box<dyn Callback>>,
+    pub(crate) checkpoints: Option<CheckpointConfig>,
+    saved: Option<u64>,
+}
+
+/// Tells callbacks of an event from within a step.
+pub(crate) type Emit<'a> = dyn FnMut(&Event<'_>) -> Result<(), BoxError> + 'a;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Steps done in all.
+    pub steps: u64,
+    /// True if it stopped before its last step because it was asked to.
+    pub interrupted: bool,
+}
+
+/// A loop, step by step.
+pub(crate) trait Stepper {
+    fn phase(&self) -> Phase;
+    fn total(&self) -> u64;
+    fn evaluate_every(&self) -> u64;
+    /// The resolved configuration, saved beside each checkpoint.
+    fn config(&self) -> Result<serde_json::Value, BoxError>;
+    fn policy(&mut self) -> &mut dyn Policy;
+    /// Parts with memory, by name.
+    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)>;
+    /// Makes one step; `None` if the data is exhausted.
+    fn step(&mut self, step: u64, emit: &mut Emit<'_>) -> Result<Option<Metrics>, BoxError>;
+    fn evaluate(&mut self) -> Result<Option<Metrics>, BoxError>;
+}
+
+impl Frame {
+    /// Runs a loop to its end, or until somebody asks it to stop.
+    pub(crate) fn run(&mut self, stepper: &mut dyn Stepper) -> Result<Outcome, BoxError> {
+        let (phase, total) = (stepper.phase(), stepper.total());
+        let mut control = self.emit(&Event::Start { phase, done: self.done, total })?;
+        if self.done == 0 {
+            control = self.evaluate(stepper, control)?;
+        }
+        while self.done < total && control == Control::Continue {
+            let version = stepper.policy().version();
+            let before = self.states(stepper)?;
+            match self.one(stepper, &mut control) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    // The update was not made: the last complete step is still intact.
+                    if stepper.policy().version() == version {
+                        self.save_as(stepper, &before)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let interrupted = control == Control::Stop && self.done < total;
+        self.save(stepper)?;
+        self.emit(&Event::End { step: self.done, interrupted })?;
+        Ok(Outcome { steps: self.done, interrupted })
+    }
+
+    fn one(&mut self, stepper: &mut dyn Stepper, control: &mut Control) -> Result<bool, BoxError> {
+        let clock = std::time::Instant::now();
+        let step = self.done + 1;
+        let callbacks = &mut self.callbacks;
+        let mut wish = Control::Continue;
+        let made = stepper.step(self.done, &mut |event| {
+            if callbacks.on_event(event)? == Control::Stop {
+                wish = Control::Stop;
+            }
+            Ok(())
+        });
+        let Some(mut metrics) = made? else { return Ok(false) };
+        let seconds = clock.elapsed().as_secs_f64();
+        metrics.add(refire_core::Metric::sum("step_seconds", seconds));
+        self.done = step;
+        let after = self.emit(&Event::Step { step, metrics: &metrics })?;
+        *control = if wish == Control::Stop { wish } else { after };
+        *control = self.evaluate(stepper, *control)?;
+        if self.checkpoints.as_ref().is_some_and(|c| c.every > 0 && step.is_multiple_of(c.every)) {
+            self.save(stepper)?;
+        }
+        Ok(true)
+    }
+
+    fn evaluate(
+        &mut self,
+        stepper: &mut dyn Stepper,
+        control: Control,
+    ) -> Result<Control, BoxError> {
+        let every = stepper.evaluate_every();
+        let last = self.done == stepper.total();
+        if every == 0 || !(last || self.done.is_multiple_of(every)) {
+            return Ok(control);
+        }
+        let Some(metrics) = stepper.evaluate()? else { return Ok(control) };
+        let wish = self.emit(&Event::Evaluation { step: self.done, metrics: &metrics })?;
+        Ok(if control == Control::Stop { control } else { wish })
+    }
+
+    fn emit(&mut self, event: &Event<'_>) -> Result<Control, BoxError> {
+        self.callbacks.on_event(event)
+    }
+
+    fn states(&mut self, stepper: &mut dyn Stepper) -> Result<States, BoxError> {
+        let parts = stepper.parts();
+        let mut states: States = parts
+            .iter()
+            .map(|(name, part)| Ok(((*name).to_owned(), part.state()?)))
+            .collect::<Result<_, BoxError>>()?;
+        let callbacks = self.callbacks.iter().map(|c| c.state()).collect::<Result<Vec<_>, _>>()?;
+        states.insert("callbacks".to_owned(), encode_state(&callbacks)?);
+        Ok(states)
+    }
+
+    fn save(&mut self, stepper: &mut dyn Stepper) -> Result<(), BoxError> {
+        let states = self.states(stepper)?;
+        self.save_as(stepper, &states)
+    }
+
+    fn save_as(&mut self, stepper: &mut dyn Stepper, states: &States) -> Result<(), BoxError> {
+        let step = self.done;
+        let Some(config) = self.checkpoints.as_ref().filter(|_| self.saved != Some(step)) else {
+            return Ok(());
+        };
+        let info = RunInfo {
+            phase: format!("{:?}", stepper.phase()).to_lowercase(),
+            step,
+            config: stepper.config()?,
+        };
+        let path = checkpoint::save(config, &info, stepper.policy(), states)?;
+        self.saved = Some(step);
+        self.emit(&Event::Checkpoint { step, path: &path }).map(|_| ())
+    }
+
+    /// Takes up a checkpoint.
+    pub(crate) fn resume(
+        &mut self,
+        stepper: &mut dyn Stepper,
+        path: &Path,
+    ) -> Result<(), BoxError> {
+        let (info, states) = checkpoint::load(path)?;
+        let mismatch =
+            |what: String| TrainError::CheckpointMismatch { path: path.to_owned(), what };
+        let phase = format!("{:?}", stepper.phase()).to_lowercase();
+        if info.phase != phase {
+            let what = format!("it is of a run of kind `{}`, this one is `{phase}`", info.phase);
+            return Err(mismatch(what).into());
+        }
+        if let Some(field) = difference(&info.config, &stepper.config()?) {
+            return Err(mismatch(format!("the configuration differs in `{field}`")).into());
+        }
+        let state = |name: &str| {
+            states.get(name).ok_or_else(|| mismatch(format!("the state of `{name}` is missing")))
+        };
+        let callbacks: Vec<Vec<u8>> = decode_state("callbacks", state("callbacks")?)?;
+        if callbacks.len() != self.callbacks.len() {
+            let (saved, now) = (callbacks.len(), self.callbacks.len());
+            return Err(mismatch(format!("it has {saved} callbacks, this run has {now}")).into());
+        }
+        for (name, part) in stepper.parts() {
+            part.restore(state(name)?)?;
+        }
+        for (callback, state) in self.callbacks.iter_mut().zip(&callbacks) {
+            callback.restore(state)?;
+        }
+        stepper.policy().load_state(&path.join("policy"))?;
+        self.done = info.step;
+        self.saved = Some(info.step);
+        Ok(())
+    }
+}
+
+/// First field in which two configurations differ; a run may be made longer.
+fn difference(saved: &serde_json::Value, now: &serde_json::Value) -> Option<String> {
+    let (Some(saved), Some(now)) = (saved.as_object(), now.as_object()) else {
+        return (saved != now).then(|| "the whole".to_owned());
+    };
+    let names = saved.keys().chain(now.keys()).filter(|name| *name != "steps");
+    names.into_iter().find(|name| saved.get(*name) != now.get(*name)).cloned()
+}

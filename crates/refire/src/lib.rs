@@ -1,0 +1,13 @@
+#![doc = include_str!("../../../README.md")]
+
+pub use burn;
+pub use refire_core as core;
+pub use refire_grpo as grpo;
+pub use refire_math as math;
+pub use refire_model as model;
+pub use refire_objective as objective;
+pub use refire_reward as reward;
+pub use refire_sample as sample;
+pub use refire_sft as sft;
+pub use refire_tasks as tasks;
+pub use refire_train as train;

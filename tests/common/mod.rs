@@ -1,0 +1,125 @@
+//! A small run that every end-to-end test shares: Countdown, a tiny decoder, DAPO.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+use refire::burn::tensor::Device;
+use refire::core::{BoxError, Reward, SamplingParams};
+use refire::grpo::preset;
+use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama};
+use refire::objective::Policy;
+use refire::sample::{Detokenize, EngineConfig, LocalEngine};
+use refire::sft::loss::Nll;
+use refire::tasks::countdown::{Codec, Config, CountdownReward, Problem, Prompts, WarmUp};
+use refire::train::{
+    CheckpointConfig, CompletionsLog, CompletionsLogConfig, MetricsLog, MicroBatch, Refill,
+    RlConfig, RlTrainer, RolloutStage, SftConfig, SftTrainer,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) struct Text(pub(crate) Codec, pub(crate) [u32; 1]);
+
+impl Detokenize for Text {
+    fn text(&self, tokens: &[u32]) -> Result<String, BoxError> {
+        Ok(self.0.text(tokens))
+    }
+    fn end_tokens(&self) -> &[u32] {
+        &self.1
+    }
+}
+
+pub(crate) fn codec() -> Codec {
+    Codec::new(30)
+}
+
+pub(crate) fn problems() -> Vec<Problem> {
+    let config = Config { numbers: 2, max_number: 6, max_value: 30 };
+    config.problems().unwrap()
+}
+
+pub(crate) fn learner(max_grad_norm: Option<f64>) -> Learner {
+    let codec = codec();
+    let shape = TinyLlama {
+        vocab_size: codec.vocab_size(),
+        hidden_size: 32,
+        intermediate_size: 48,
+        end_token: codec.end_token(),
+        ..TinyLlama::default()
+    };
+    let mut config = shape.config();
+    // Wide enough that samples differ and some are right by chance.
+    config.initializer_range = 0.15;
+    let decoder = Decoder::init(&config, 7, &Device::flex());
+    let defaults = LearnerConfig::default();
+    Learner::new(decoder, LearnerConfig { max_grad_norm, shards: 2, ..defaults })
+}
+
+pub(crate) fn checkpoints(dir: &Path, every: u64) -> CheckpointConfig {
+    CheckpointConfig { every, ..CheckpointConfig::new(dir.join("checkpoints")) }
+}
+
+pub(crate) fn sft(dir: &Path, steps: u64) -> SftTrainer {
+    let rows = WarmUp::new(problems(), codec(), 30, 3).unwrap();
+    let config =
+        SftConfig { steps, rows_per_step: 12, learning_rate: 3e-3, ..SftConfig::default() };
+    SftTrainer::new(Box::new(learner(Some(1.0))), Box::new(rows), Box::new(Nll::default()), config)
+        .unwrap()
+        .with_callback(MetricsLog::new(dir))
+        .with_checkpoints(checkpoints(dir, 2))
+}
+
+pub(crate) fn rl_config(steps: u64) -> RlConfig {
+    RlConfig {
+        steps,
+        prompts_per_step: 4,
+        group_size: 6,
+        sampling: SamplingParams { max_tokens: 8, seed: 5, ..SamplingParams::default() },
+        epochs: 2,
+        minibatches: 2,
+        micro_batch: MicroBatch { rows: 7, tokens: 10_000 },
+        learning_rate: 1e-3,
+        refill: Refill { max_rounds: 2, ..Refill::default() },
+        ..RlConfig::default()
+    }
+}
+
+/// A reward with more spread than right or wrong: an untrained model is hardly ever right.
+pub(crate) fn shaped() -> impl Reward {
+    refire::core::reward_fn("shaped", |item| {
+        let ends = f64::from(u8::from(!item.completion.is_truncated()));
+        let shorter = -(item.completion.len() as f64) / 10.0;
+        Ok(refire::core::Score::value(ends + shorter))
+    })
+}
+
+pub(crate) fn rl(dir: &Path, config: RlConfig, reward: Box<dyn Reward>) -> RlTrainer {
+    let learner = learner(Some(1.0));
+    let recipe = preset::grpo();
+    let text = Arc::new(Text(codec(), [codec().end_token()]));
+    let engine = LocalEngine::new(learner.handle(), text, EngineConfig::default()).unwrap();
+    let stage = RolloutStage {
+        source: Box::new(Prompts::new(problems(), codec(), 3).unwrap()),
+        engine: Box::new(engine),
+        reward,
+        filter: preset::dapo().filter.map(|filter| filter.build().unwrap()),
+        refill: config.refill,
+        on_unavailable: config.on_unavailable,
+    };
+    let reference = learner.freeze();
+    RlTrainer::new(
+        Box::new(learner),
+        stage,
+        recipe.advantage.build().unwrap(),
+        Box::new(recipe.loss.build().unwrap()),
+        config,
+    )
+    .unwrap()
+    .with_reference(reference)
+    .with_callback(MetricsLog::new(dir))
+    .with_callback(CompletionsLog::new(dir, CompletionsLogConfig::default()).unwrap())
+    .with_checkpoints(checkpoints(dir, 2))
+}
+
+pub(crate) fn countdown() -> Box<dyn Reward> {
+    Box::new(CountdownReward)
+}
