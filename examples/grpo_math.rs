@@ -8,7 +8,9 @@
 
 use clap::{Parser, ValueEnum};
 use refire::burn::tensor::Device;
-use refire::core::{BoxError, Message, Prompt, PromptSource, Request, Role, SamplingParams, Stateful};
+use refire::core::{
+    BoxError, Message, Prompt, PromptSource, Request, Role, SamplingParams, Stateful,
+};
 use refire::core::{Score, reward_fn};
 use refire::grpo::{Recipe, preset};
 use refire::math::{ExtractRules, extract};
@@ -85,7 +87,12 @@ fn main() -> Result<(), BoxError> {
     let device = Device::flex();
     let model = Pretrained::open(&args.model, &device)?;
     let prompts = read_prompts(&args.data, &model)?;
-    println!("{}: {} parameters; {} questions", args.model.display(), model.decoder.config.parameters(), prompts.len());
+    println!(
+        "{}: {} parameters; {} questions",
+        args.model.display(),
+        model.decoder.config.parameters(),
+        prompts.len()
+    );
     println!("the first prompt, as the model reads it:\n{}\n", prompts[0].text);
 
     let learner = model.learner(LearnerConfig { shards: 2, ..LearnerConfig::default() });
@@ -106,7 +113,11 @@ fn main() -> Result<(), BoxError> {
         steps: args.steps,
         prompts_per_step: args.prompts,
         group_size: args.group,
-        sampling: SamplingParams { max_tokens: args.max_tokens, seed: args.seed, ..SamplingParams::default() },
+        sampling: SamplingParams {
+            max_tokens: args.max_tokens,
+            seed: args.seed,
+            ..SamplingParams::default()
+        },
         micro_batch: MicroBatch { rows: 8, tokens: 2_048 },
         learning_rate: args.rate,
         schedule: Schedule { warmup_steps: 2, ..Schedule::default() },
@@ -114,7 +125,8 @@ fn main() -> Result<(), BoxError> {
         ..RlConfig::default()
     };
     std::fs::create_dir_all(&args.out)?;
-    let checkpoints = CheckpointConfig { every: 10, ..CheckpointConfig::new(args.out.join("checkpoints")) };
+    let checkpoints =
+        CheckpointConfig { every: 10, ..CheckpointConfig::new(args.out.join("checkpoints")) };
     let reference = recipe.needs().ref_logprobs.then(|| learner.freeze());
     let latest = checkpoints.latest()?;
     let mut trainer = RlTrainer::new(
@@ -139,8 +151,15 @@ fn main() -> Result<(), BoxError> {
     let outcome = trainer.run()?;
     trainer.policy().export(&args.out.join("model"), Dtype::Bf16)?;
     let report = args.out.join("report.html");
-    Report::from_dir(&args.out)?.title("Reinforcement learning on questions with answers").write(&report)?;
-    println!("{} steps; the model is in {}, the report is {}", outcome.steps, args.out.join("model").display(), report.display());
+    Report::from_dir(&args.out)?
+        .title("Reinforcement learning on questions with answers")
+        .write(&report)?;
+    println!(
+        "{} steps; the model is in {}, the report is {}",
+        outcome.steps,
+        args.out.join("model").display(),
+        report.display()
+    );
     Ok(())
 }
 
@@ -208,10 +227,12 @@ fn read_prompts(path: &Path, model: &Pretrained) -> Result<Vec<Prompt>, BoxError
         if answer.is_empty() {
             return Err(format!("{name}, row {}: `answer` is empty", index + 1).into());
         }
-        let question = format!("{}\nThink step by step, then put the answer in \\boxed{{}}.", row.question);
+        let question =
+            format!("{}\nThink step by step, then put the answer in \\boxed{{}}.", row.question);
         let text = match &model.chat {
             Some(chat) => {
-                let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+                let options =
+                    RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
                 chat.render(&[Message::new(Role::User, question)], &options)?
             }
             None => format!("{question}\n"),

@@ -16,7 +16,9 @@ use refire::model::{AdamWConfig, Decoder, Learner, LearnerConfig, TinyLlama, Wei
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::sft::loss::Nll;
 use refire::tasks::Tally;
-use refire::tasks::countdown::{Codec, Config, CountdownReward, Problem, Prompts, WarmUp, split, verify};
+use refire::tasks::countdown::{
+    Codec, Config, CountdownReward, Problem, Prompts, WarmUp, split, verify,
+};
 use refire::train::{
     CompletionsLog, CompletionsLogConfig, Decay, Interrupt, MetricsLog, MicroBatch, Progress,
     Refill, RlConfig, RlTrainer, RolloutStage, Schedule, SftConfig, SftTrainer,
@@ -89,7 +91,8 @@ fn main() -> Result<(), BoxError> {
     let clock = Instant::now();
     let args = Args::parse();
     let device = Device::flex();
-    let config = Config { max_number: args.max_number, max_value: args.max_value, ..Config::default() };
+    let config =
+        Config { max_number: args.max_number, max_value: args.max_value, ..Config::default() };
     let codec = Codec::new(config.max_value);
     let (train, held_out) = split(config.problems()?, HELD_OUT, args.seed)?;
     let shape = TinyLlama {
@@ -102,8 +105,12 @@ fn main() -> Result<(), BoxError> {
     };
     let decoder = Decoder::init(&shape.config(), args.seed, &device);
     println!("Countdown: combine three numbers into a target, e.g. 3 4 5>27 as 4+5=9;3*9=27.");
-    println!("  {} problems to train on, {} held out; a model of {} parameters, untrained.",
-        train.len(), held_out.len(), decoder.num_params());
+    println!(
+        "  {} problems to train on, {} held out; a model of {} parameters, untrained.",
+        train.len(),
+        held_out.len(),
+        decoder.num_params()
+    );
     std::fs::create_dir_all(&args.out)?;
 
     println!("\nPhase 1, supervised: the model reads worked solutions and learns their form.");
@@ -119,10 +126,11 @@ fn main() -> Result<(), BoxError> {
         ..SftConfig::default()
     };
     let rows = WarmUp::new(train.clone(), codec, args.max_value, args.seed)?;
-    let mut sft = SftTrainer::new(Box::new(learner), Box::new(rows), Box::new(Nll::default()), config)?
-        .with_callback(MetricsLog::new(&args.out))
-        .with_callback(Progress::new())
-        .with_callback(Interrupt::install()?);
+    let mut sft =
+        SftTrainer::new(Box::new(learner), Box::new(rows), Box::new(Nll::default()), config)?
+            .with_callback(MetricsLog::new(&args.out))
+            .with_callback(Progress::new())
+            .with_callback(Interrupt::install()?);
     sft.run()?;
     println!("sft seconds {:.1}", clock.elapsed().as_secs_f64());
     drop(sft);
@@ -130,7 +138,9 @@ fn main() -> Result<(), BoxError> {
     let before = Exam::take(&held_out, codec, &weights, args.seed)?;
     before.print("before");
 
-    println!("\nPhase 2, practice: the model solves problems by itself; right solutions are reinforced (DAPO).");
+    println!(
+        "\nPhase 2, practice: the model solves problems by itself; right solutions are reinforced (DAPO)."
+    );
     let decoder = weights.with(|decoder, _| decoder.valid())?;
     let learner = self::learner(decoder);
     let weights = learner.handle();
@@ -173,7 +183,10 @@ fn main() -> Result<(), BoxError> {
     let (b, a) = (&before.tally, &after.tally);
     println!(
         "held-out accuracy: before {:.3} after {:.3} greedy {:.3} {:.3} seconds {:.0}",
-        b.accuracy(), a.accuracy(), b.greedy().unwrap_or(0.0), a.greedy().unwrap_or(0.0),
+        b.accuracy(),
+        a.accuracy(),
+        b.greedy().unwrap_or(0.0),
+        a.greedy().unwrap_or(0.0),
         clock.elapsed().as_secs_f64()
     );
     Ok(())
@@ -200,7 +213,12 @@ struct Exam {
 }
 
 impl Exam {
-    fn take(problems: &[Problem], codec: Codec, weights: &WeightHandle, seed: u64) -> Result<Self, BoxError> {
+    fn take(
+        problems: &[Problem],
+        codec: Codec,
+        weights: &WeightHandle,
+        seed: u64,
+    ) -> Result<Self, BoxError> {
         let mut engine = engine(weights, codec)?;
         engine.refresh(&WeightUpdate::InProcess { version: 0 })?;
         let request = |problem: &Problem, n, params: SamplingParams| Request {
@@ -210,8 +228,10 @@ impl Exam {
             ..Request::default()
         };
         let samples = SamplingParams { max_tokens: 16, seed, ..SamplingParams::default() };
-        let sampled: Vec<Request> = problems.iter().map(|p| request(p, SAMPLES, samples.clone())).collect();
-        let greedy: Vec<Request> = problems.iter().map(|p| request(p, 1, SamplingParams::greedy(16))).collect();
+        let sampled: Vec<Request> =
+            problems.iter().map(|p| request(p, SAMPLES, samples.clone())).collect();
+        let greedy: Vec<Request> =
+            problems.iter().map(|p| request(p, 1, SamplingParams::greedy(16))).collect();
         let sampled = engine.generate(&sampled, &mut |_| Flow::Continue)?;
         let greedy = engine.generate(&greedy, &mut |_| Flow::Continue)?;
         let (mut answers, mut tally) = (Vec::new(), Tally::default());
@@ -229,8 +249,13 @@ impl Exam {
     }
 
     fn print(&self, when: &str) {
-        println!("{when}: {:.3} ± {:.3} at temperature 1, {:.3} greedy, {:.3} pass@{SAMPLES}",
-            self.tally.accuracy(), self.tally.standard_error(), self.tally.greedy().unwrap_or(0.0), self.tally.pass_at(SAMPLES));
+        println!(
+            "{when}: {:.3} ± {:.3} at temperature 1, {:.3} greedy, {:.3} pass@{SAMPLES}",
+            self.tally.accuracy(),
+            self.tally.standard_error(),
+            self.tally.greedy().unwrap_or(0.0),
+            self.tally.pass_at(SAMPLES)
+        );
         for (p, greedy, samples) in self.answers.iter().take(3) {
             println!("   {:?}>{}   {}   {}", p.numbers, p.target, greedy, samples[0]);
         }

@@ -5,10 +5,10 @@
 mod common;
 
 use refire::core::{Needs, Purpose, Stream};
+use refire::grpo::{PolicyLossConfig, preset};
 use refire::objective::{
     Counts, HeadQuery, Objective, Policy, StepContext, Targets, TokenBatch, padded,
 };
-use refire::grpo::{PolicyLossConfig, preset};
 use std::collections::BTreeMap;
 
 struct Rows {

@@ -124,7 +124,7 @@ fn padding_on_either_side_changes_nothing() {
             let logits = hidden.matmul(decoder.head_weight().transpose());
             for (row, tokens) in rows.as_slice().iter().enumerate() {
                 let last = row * rows.width() + tokens.len() - 1;
-                let ours = values(logits.clone().slice([last..last + 1]));
+                let ours = values(logits.clone().narrow(0, last, 1));
                 let what = format!("{side} of {}, row {row}", dir.display());
                 close(&ours, &floats(&batch["last_real_logits"][row]), &what);
                 let single = values(decoder.logits(tokens).unwrap());

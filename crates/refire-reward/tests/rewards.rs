@@ -65,15 +65,14 @@ mod math {
     use super::*;
     use refire_reward::{MathConfig, MathReward};
 
-    fn totals(config: MathConfig) -> Vec<Option<f64>> {
-        let batch = batch();
-        let scores = MathReward::new(config).unwrap().score(&batch.items()).unwrap();
-        scores.iter().map(Score::total).collect()
+    fn totals(config: MathConfig) -> Result<Vec<Option<f64>>, BoxError> {
+        let scores = MathReward::new(config)?.score(&batch().items())?;
+        Ok(scores.iter().map(Score::total).collect())
     }
 
     #[test]
     fn right_wrong_truncated_and_unscorable() {
-        let found = totals(MathConfig::default());
+        let found = totals(MathConfig::default()).unwrap();
         let expected = [Some(1.0), Some(0.0), None, None, Some(1.0), Some(0.0), Some(0.0)];
         assert_eq!(found, expected);
     }
@@ -81,7 +80,7 @@ mod math {
     #[test]
     fn values_and_the_truncation_rule_can_be_chosen() {
         let config = MathConfig { wrong: -1.0, truncated_is_wrong: false, ..Default::default() };
-        let found = totals(config);
+        let found = totals(config).unwrap();
         let expected = [Some(1.0), Some(1.0), None, None, Some(1.0), Some(-1.0), Some(-1.0)];
         assert_eq!(found, expected);
     }

@@ -178,9 +178,8 @@ fn check_finish(
     say: &mut dyn FnMut(&str),
 ) {
     let params = &request.params;
-    let ends = |t: &u32| {
-        !params.ignore_end && (end_tokens.contains(t) || params.stop_tokens.contains(t))
-    };
+    let ends =
+        |t: &u32| !params.ignore_end && (end_tokens.contains(t) || params.stop_tokens.contains(t));
     if c.len() > params.max_tokens.max(request.resume.as_ref().map_or(0, Completion::len)) {
         say("it is longer than `max_tokens`");
     }

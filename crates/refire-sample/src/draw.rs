@@ -68,7 +68,8 @@ impl Sampler {
         let weights = &mut buffer.weights;
         let model = Normaliser::of(logits, weights)?;
         if self.chain.is_plain() {
-            let token = if self.greedy { first_maximum(logits) } else { pick(weights, &model, uniform) };
+            let token =
+                if self.greedy { first_maximum(logits) } else { pick(weights, &model, uniform) };
             let logprob = model.logprob(logits[token]);
             let behaviour_logprob = if self.greedy { 0.0 } else { logprob };
             return Some(Drawn { token: token as u32, model_logprob: logprob, behaviour_logprob });

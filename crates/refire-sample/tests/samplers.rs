@@ -155,7 +155,10 @@ fn chains_and_both_logprobs() {
             let mut sampler = Sampler::new(&greedy, &[]);
             let drawn = sampler.draw(&context, &mut logits.clone(), 0.5, &mut buffer).unwrap();
             let best = raw.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(logits[drawn.token as usize], logits.iter().copied().fold(f32::MIN, f32::max));
+            assert_eq!(
+                logits[drawn.token as usize],
+                logits.iter().copied().fold(f32::MIN, f32::max)
+            );
             assert_close(&[drawn.model_logprob], &[best], "raw log-probability");
             assert_eq!(drawn.behaviour_logprob, 0.0);
         }
@@ -203,7 +206,7 @@ fn logits_without_a_distribution_give_nothing() {
 fn truncation_agrees_with_a_plain_sort() {
     let mut stream = Stream::new(11, Purpose::named("test"), 0, 0, 0);
     let context = TokenContext { prompt: &[], output: &[] };
-    let mut kept_some = 0;
+    let mut dropped = 0;
     for case in 0..300 {
         let vocab = 2 + stream.below(400);
         let logits: Vec<f32> = (0..vocab)
@@ -224,7 +227,7 @@ fn truncation_agrees_with_a_plain_sort() {
         for (ours, x) in ours.iter().zip(&logits) {
             assert_eq!(*ours, if *x < kth { f32::NEG_INFINITY } else { *x }, "case {case}");
         }
-        // Halves of the mass are never hit exactly with this p.
+        // No cumulative sum hits a random p exactly.
         let p = 0.05 + 0.9 * stream.uniform();
         let mut ours = logits.clone();
         TopP::new(p as f32).process(&context, &mut ours);
@@ -233,10 +236,10 @@ fn truncation_agrees_with_a_plain_sort() {
         for (rank, token) in order.iter().enumerate() {
             sum += weights[rank];
             let stays = sum / total > 1.0 - f64::from(p as f32) || rank + 1 == vocab;
-            kept_some += usize::from(!stays);
+            dropped += usize::from(!stays);
             let expected = if stays { logits[*token] } else { f32::NEG_INFINITY };
             assert_eq!(ours[*token], expected, "case {case}, token {token}");
         }
     }
-    assert!(kept_some > 1000, "the cases truncate");
+    assert!(dropped > 1000, "the cases truncate");
 }

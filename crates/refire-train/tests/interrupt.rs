@@ -1,5 +1,6 @@
 //! Signals to a process of its own: this test starts itself again as the run.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a broken test should fail")]
 
 use refire_core::{Callback, Control, Event, Metrics, Phase};
 use refire_train::Interrupt;

@@ -69,8 +69,7 @@ impl<'a> DecodeStream<'a> {
         self.window.push(token);
         let text = (self.decode)(&self.window)?;
         let force = self.window.len() >= FORCE;
-        let certain =
-            if force { text.len() } else { text.trim_end_matches(REPLACEMENT).len() };
+        let certain = if force { text.len() } else { text.trim_end_matches(REPLACEMENT).len() };
         let piece = self.emit(&text, certain);
         if self.window.len() >= SHORTEN {
             self.shorten(&text, force)?;

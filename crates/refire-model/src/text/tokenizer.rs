@@ -129,9 +129,7 @@ impl Tokenizer {
     /// # Errors
     /// [`ModelError::Tokenizer`] when the tokenizer's decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, ModelError> {
-        self.inner
-            .decode(ids, skip_special)
-            .map_err(|error| failed(&self.path, error.to_string()))
+        self.inner.decode(ids, skip_special).map_err(|error| failed(&self.path, error.to_string()))
     }
 
     /// A decoder that takes tokens one by one.

@@ -312,7 +312,9 @@ impl Leaves {
         let optional = |leaf: &Option<Tensor<2>>| leaf.as_ref().and_then(|leaf| leaf.grad(&grads));
         let logprobs = &self.0.logprobs;
         Some(LeafGrads(TokenStats {
-            logprobs: logprobs.grad(&grads).unwrap_or_else(|| logprobs.clone().inner().zeros_like()),
+            logprobs: logprobs
+                .grad(&grads)
+                .unwrap_or_else(|| logprobs.clone().inner().zeros_like()),
             entropy: optional(&self.0.entropy),
             sum_sq: optional(&self.0.sum_sq),
             mean_logprob: optional(&self.0.mean_logprob),

@@ -30,7 +30,7 @@ fn mark_at(text: &str, start: usize, names: &[&str]) -> Option<Mark> {
     let rest = text.get(start + 1..)?;
     let (closes, rest) = rest.strip_prefix('/').map_or((false, rest), |rest| (true, rest));
     let is_name = |name: &&str| rest.strip_prefix(*name).is_some_and(|rest| rest.starts_with('>'));
-    let tag = names.iter().position(|name| is_name(name))?;
+    let tag = names.iter().position(is_name)?;
     let length = usize::from(closes) + names[tag].len() + 2;
     Some(Mark { tag, closes, start, end: start + length })
 }

@@ -136,9 +136,7 @@ impl<'a> Run<'a> {
             rows += plans[last].n;
             last += 1;
         }
-        let fresh = |i: &usize| {
-            plans[*i].resumed(&self.shared.requests[*i]) < plans[*i].limit
-        };
+        let fresh = |i: &usize| plans[*i].resumed(&self.shared.requests[*i]) < plans[*i].limit;
         let batch: Vec<usize> = (first..last).filter(fresh).collect();
         let vocab = self.decoder.vocab();
         let cache = |i: &usize| self.decoder.cache(None, plans[*i].prefix.len());
@@ -246,7 +244,9 @@ impl<'a> Run<'a> {
             let request = self.shared.requests[row.request].id;
             let what = "the environment's reply";
             match wrong {
-                Some(token) => Err(SampleError::TokenId { request, what, token: *token, vocab }.into()),
+                Some(token) => {
+                    Err(SampleError::TokenId { request, what, token: *token, vocab }.into())
+                }
                 None => Ok(reply),
             }
         });

@@ -1,6 +1,6 @@
 use super::Step;
 
-const SIGNS: [char; 8] = ['+', '-', '*', '=', ';', '.', '>', ' '];
+const SIGNS: [char; 8] = ['+', '-', '*', '/', '=', ';', '.', '>'];
 
 /// The task's own vocabulary: one token for each number up to `max_value`, one for each sign.
 ///

@@ -22,7 +22,7 @@ impl Default for Config {
     }
 }
 
-/// An operation; a subtraction never gives less than 0.
+/// An operation; a subtraction never gives less than 0, a division is exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
     /// `a + b`
@@ -31,11 +31,13 @@ pub enum Op {
     Sub,
     /// `a * b`
     Mul,
+    /// `a / b`
+    Div,
 }
 
 impl Op {
     /// All operations.
-    pub const ALL: [Self; 3] = [Self::Add, Self::Sub, Self::Mul];
+    pub const ALL: [Self; 4] = [Self::Add, Self::Sub, Self::Mul, Self::Div];
 
     /// The result, if it exists and isn't negative.
     pub fn apply(self, a: u32, b: u32) -> Option<u32> {
@@ -43,6 +45,7 @@ impl Op {
             Self::Add => a.checked_add(b),
             Self::Sub => a.checked_sub(b),
             Self::Mul => a.checked_mul(b),
+            Self::Div => a.checked_div(b).filter(|_| a.is_multiple_of(b)),
         }
     }
 
@@ -52,6 +55,7 @@ impl Op {
             Self::Add => '+',
             Self::Sub => '-',
             Self::Mul => '*',
+            Self::Div => '/',
         }
     }
 }
@@ -96,7 +100,7 @@ impl Config {
         let mut numbers = vec![1; self.numbers];
         loop {
             let mut targets = BTreeSet::new();
-            walk(&mut numbers.clone(), self.max_value, &mut Vec::new(), &mut |steps| {
+            walk(&numbers, self.max_value, &mut Vec::new(), &mut |steps| {
                 targets.extend(steps.last().map(|step| step.result));
             });
             found.insert(numbers.clone(), targets);
@@ -135,7 +139,7 @@ impl Problem {
     /// Every distinct solution with values up to `max_value`, in order.
     pub fn solutions(&self, max_value: u32) -> Vec<Vec<Step>> {
         let mut found = BTreeSet::new();
-        walk(&mut self.numbers.clone(), max_value, &mut Vec::new(), &mut |steps| {
+        walk(&self.numbers, max_value, &mut Vec::new(), &mut |steps| {
             if steps.last().is_some_and(|step| step.result == self.target) {
                 found.insert(steps.to_vec());
             }
@@ -145,7 +149,7 @@ impl Problem {
 }
 
 /// Visits every way to combine the values to one.
-fn walk(values: &mut Vec<u32>, max: u32, steps: &mut Vec<Step>, visit: &mut dyn FnMut(&[Step])) {
+fn walk(values: &[u32], max: u32, steps: &mut Vec<Step>, visit: &mut dyn FnMut(&[Step])) {
     if values.len() == 1 {
         return visit(steps);
     }
@@ -158,7 +162,7 @@ fn walk(values: &mut Vec<u32>, max: u32, steps: &mut Vec<Step>, visit: &mut dyn 
                     (0..values.len()).filter(|k| *k != i && *k != j).map(|k| values[k]).collect();
                 rest.push(result);
                 steps.push(Step { a, op, b, result });
-                walk(&mut rest, max, steps, visit);
+                walk(&rest, max, steps, visit);
                 steps.pop();
             }
         }
@@ -204,6 +208,12 @@ mod tests {
         for problem in Config::default().problems().unwrap() {
             assert!(!problem.solutions(99).is_empty(), "{problem:?}");
         }
+    }
+
+    #[test]
+    fn three_numbers_to_nine_make_2253_problems() {
+        let config = Config { max_value: 999, ..Config::default() };
+        assert_eq!(config.problems().unwrap().len(), 2_253);
     }
 
     #[test]

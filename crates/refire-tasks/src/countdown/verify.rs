@@ -123,6 +123,7 @@ mod tests {
             ("4+5=8;3*8=24", Failure::Arithmetic { step: 1 }),
             ("4+4=8;3*8=24", Failure::NotAtHand { step: 1, value: 4 }),
             ("3-4=1;5*1=5", Failure::Arithmetic { step: 1 }),
+            ("5/3=1;4*1=4", Failure::Arithmetic { step: 1 }),
             ("4+5=9", Failure::Leftover { count: 2 }),
             ("4+5=9;3+9=12", Failure::WrongTarget { result: 12 }),
             ("99999999999+1=2", Failure::Syntax { step: 1 }),

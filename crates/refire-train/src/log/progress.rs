@@ -86,10 +86,11 @@ impl Progress {
         self.started = Instant::now();
         (self.phase, self.done_before, self.total) = (phase, done, total);
         if let Output::Bar(bar) = &self.output {
-            bar.reset();
             bar.set_style(style());
-            bar.set_length(total);
             bar.set_prefix(self.phase.clone());
+            bar.set_message("");
+            bar.set_length(total);
+            bar.reset();
             bar.set_position(done);
             // Steps of a former run say nothing about the speed of this one.
             bar.reset_eta();

@@ -41,8 +41,8 @@ pub(super) fn curves(phase: &PhaseLog) -> Vec<Curve> {
     let points = |name: &str| phase.series.get(name).filter(|p| !p.is_empty());
     let mut curves = Vec::new();
     for (training, evaluation, title) in CURVES {
-        let training = points(training).map(|p| smoothed(p));
-        let evaluation = points(evaluation).map(|p| plain(p));
+        let training = points(training).map(smoothed);
+        let evaluation = points(evaluation).map(plain);
         if training.is_some() || evaluation.is_some() {
             curves.push(Curve { title: title.to_owned(), training, evaluation });
         }

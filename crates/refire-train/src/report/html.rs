@@ -148,15 +148,16 @@ fn completions(last: &Completions) -> String {
 }
 
 fn completion(shown: &Shown) -> String {
-    let reward = match (shown.reward, &shown.reason) {
-        (Some(reward), _) => number(reward, 4),
-        (None, Some(reason)) => format!("none: {}", escape(reason)),
-        (None, None) => "none".to_owned(),
-    };
+    let reward = shown.reward.map_or_else(|| "none".to_owned(), |reward| number(reward, 4));
+    let reason = shown
+        .reason
+        .as_ref()
+        .map(|reason| format!("<span class=\"wrong\">not scored: {}</span>", escape(reason)));
     format!(
-        "<tr><td>{}</td><td>{}</td><td class=\"number\">{reward}</td>\
+        "<tr><td>{}</td><td>{}{}</td><td class=\"number\">{reward}</td>\
          <td class=\"number\">{}</td><td>{}</td></tr>\n",
         quoted(&shown.prompt),
+        reason.unwrap_or_default(),
         quoted(&shown.completion),
         shown.tokens,
         escape(&shown.finish.replace('_', " "))

@@ -44,7 +44,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, curve: &Curve) -> Result<(), 
         .bold_line_style(GRID.stroke_width(SCALE))
         .axis_style(GRID.stroke_width(SCALE))
         .set_all_tick_mark_size(3 * SCALE)
-        .x_labels(6)
+        .x_labels(8)
         .y_labels(8)
         .label_style(text(14))
         .axis_desc_style(text(14))
@@ -55,7 +55,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, curve: &Curve) -> Result<(), 
     for (line, color) in [(&curve.training, TRAINING), (&curve.evaluation, EVALUATION)] {
         let Some(line) = line else { continue };
         if let Some(noisy) = &line.noisy {
-            let style = color.mix(0.3).stroke_width(SCALE);
+            let style = color.mix(0.4).stroke_width(SCALE);
             chart
                 .draw_series(LineSeries::new(noisy.iter().copied(), style))
                 .map_err(|e| e.to_string())?;

@@ -82,7 +82,7 @@ fn nothing_is_loaded_from_elsewhere_and_no_text_is_markup() {
     // Title, headline, paragraph, label, value, three cells, prompt, completion.
     let escaped = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;q&quot;";
     assert_eq!(page.matches(escaped).count(), 10);
-    assert!(page.contains("none: &lt;b&gt;broken&lt;/b&gt;"));
+    assert!(page.contains("not scored: &lt;b&gt;broken&lt;/b&gt;"));
     assert!(page.contains("aria-label=\"eval_&lt;u&gt;x by step\""));
     let addresses = page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "");
     assert!(!addresses.contains("http"), "only the name of the SVG dialect is an address");

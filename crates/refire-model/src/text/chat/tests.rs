@@ -41,13 +41,25 @@ fn json_is_written_as_python_writes_it() {
 fn python_methods() {
     assert_eq!(text("{{ ' a b '.strip().split() }}"), "['a', 'b']");
     assert_eq!(text("{{ 'a</t>b'.split('</t>')[-1] }}"), "b");
-    assert_eq!(text("{{ 'a.b.c'.rsplit('.', 1) }}{{ 'a.b'.partition('.') }}"), "['a.b', 'c']('a', '.', 'b')");
+    assert_eq!(
+        text("{{ 'a.b.c'.rsplit('.', 1) }}{{ 'a.b'.partition('.') }}"),
+        "['a.b', 'c']('a', '.', 'b')"
+    );
     assert_eq!(text("{{ 'ab'.removeprefix('a') }}{{ 'ab'.removesuffix('x') }}"), "bab");
-    assert_eq!(text("{{ 'a.b.c'.rpartition('.')[0] }}{{ 'x'.rpartition('.') }}"), "a.b('', '', 'x')");
-    assert_eq!(text("{% for k, v in {'items': 1}.items() %}{{ k }}={{ v }}{% endfor %}"), "items=1");
+    assert_eq!(
+        text("{{ 'a.b.c'.rpartition('.')[0] }}{{ 'x'.rpartition('.') }}"),
+        "a.b('', '', 'x')"
+    );
+    assert_eq!(
+        text("{% for k, v in {'items': 1}.items() %}{{ k }}={{ v }}{% endfor %}"),
+        "items=1"
+    );
     assert_eq!(text("{{ {'a': 1}.get('b', 2) }}{{ [1, 2].index(2) }}"), "21");
     assert_eq!(text(r"{{ '\u001c\u0085 x \u200b\u2003'.strip() }}"), "x \u{200b}");
-    assert_eq!(text("{{ 'xyx'.strip('x') }}{{ 'xyx'.lstrip('x') }}{{ 'xyx'.rstrip('x') }}"), "yyxxy");
+    assert_eq!(
+        text("{{ 'xyx'.strip('x') }}{{ 'xyx'.lstrip('x') }}{{ 'xyx'.rstrip('x') }}"),
+        "yyxxy"
+    );
     assert_eq!(text("{{ ' a ' | trim }}{{ 'xax' | trim('x') }}{{ 1 | trim }}"), "aa1");
     assert!(rendered("{{ 'a'.nonsense() }}", "[]").is_err());
 }
@@ -135,8 +147,9 @@ fn folders_hold_templates_in_several_places() {
 
 #[test]
 fn variables_have_an_order() {
-    let template =
-        ChatTemplate::new("{{ bos_token }}|{{ tools }}|{{ x }}").unwrap().with_special_token("bos_token", "<s>");
+    let template = ChatTemplate::new("{{ bos_token }}|{{ tools }}|{{ x }}")
+        .unwrap()
+        .with_special_token("bos_token", "<s>");
     let mut options = RenderOptions::default();
     for name in ["tools", "x"] {
         options.extra.insert(name.to_owned(), "extra".into());
