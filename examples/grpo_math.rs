@@ -8,22 +8,18 @@
 
 use clap::{Parser, ValueEnum};
 use refire::burn::tensor::Device;
-use refire::core::{
-    BoxError, Message, Prompt, PromptSource, Request, Role, SamplingParams, Stateful,
-};
-use refire::core::{Score, reward_fn};
+use refire::core::{BoxError, Message, Prompt, Role, SamplingParams, Score, reward_fn};
 use refire::grpo::{Recipe, preset};
 use refire::math::{ExtractRules, extract};
 use refire::model::{LearnerConfig, Pretrained, RenderOptions, TextCodec};
 use refire::objective::{Dtype, Policy};
 use refire::reward::{MathConfig, MathReward, Weighted};
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
-use refire::tasks::Epochs;
+use refire::tasks::{ShuffledPrompts, read_questions};
 use refire::train::{
     CheckpointConfig, CompletionsLog, CompletionsLogConfig, Interrupt, MetricsLog, MicroBatch,
     Progress, Report, RlConfig, RlTrainer, RolloutStage, Schedule,
 };
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,7 +95,7 @@ fn main() -> Result<(), BoxError> {
     let recipe = args.method.recipe();
     let text = Arc::new(Text { end_tokens: model.end_tokens(), tokenizer: model.tokenizer });
     let stage = RolloutStage {
-        source: Box::new(Questions { epochs: Epochs::new(prompts.len(), args.seed)?, prompts }),
+        source: Box::new(ShuffledPrompts::new(prompts, args.seed)?),
         engine: Box::new(LocalEngine::new(learner.handle(), text, EngineConfig::default())?),
         reward: Box::new(Weighted::new(vec![
             (0.9, Box::new(MathReward::new(MathConfig::default())?)),
@@ -185,68 +181,25 @@ impl Detokenize for Text {
     }
 }
 
-/// Questions in shuffled passes.
-struct Questions {
-    prompts: Vec<Prompt>,
-    epochs: Epochs,
-}
-
-impl PromptSource for Questions {
-    fn next(&mut self, n: usize) -> Result<Vec<Request>, BoxError> {
-        let requests = (0..n).map(|_| {
-            let (index, visit) = self.epochs.next_index();
-            Request { prompt: self.prompts[index].clone(), visit, ..Request::default() }
-        });
-        Ok(requests.collect())
-    }
-}
-
-impl Stateful for Questions {
-    fn state(&self) -> Result<Vec<u8>, BoxError> {
-        self.epochs.state()
-    }
-    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.epochs.restore(state)
-    }
-}
-
-#[derive(Deserialize)]
-struct Line {
-    question: String,
-    answer: String,
-}
-
+/// Questions as the model reads them, through its chat template if it has one.
 fn read_prompts(path: &Path, model: &Pretrained) -> Result<Vec<Prompt>, BoxError> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    let mut prompts = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let row: Line =
-            serde_json::from_str(line).map_err(|e| format!("{name}, row {}: {e}", index + 1))?;
-        let answer = row.answer.rsplit("####").next().unwrap_or_default().trim();
-        if answer.is_empty() {
-            return Err(format!("{name}, row {}: `answer` is empty", index + 1).into());
-        }
-        let question =
+    let prompts = read_questions(path)?.into_iter().map(|row| {
+        let ask =
             format!("{}\nThink step by step, then put the answer in \\boxed{{}}.", row.question);
         let text = match &model.chat {
             Some(chat) => {
-                let options =
-                    RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
-                chat.render(&[Message::new(Role::User, question)], &options)?
+                let options = RenderOptions { add_generation_prompt: true, ..Default::default() };
+                chat.render(&[Message::new(Role::User, ask)], &options)?
             }
-            None => format!("{question}\n"),
+            None => format!("{ask}\n"),
         };
-        prompts.push(Prompt {
-            id: index as u64,
+        Ok(Prompt {
+            id: row.row as u64,
             tokens: model.tokenizer.encode_rendered(&text)?,
             text,
-            answer: Some(answer.to_owned()),
+            answer: Some(row.answer),
             ..Prompt::default()
-        });
-    }
-    if prompts.is_empty() {
-        return Err(format!("{name} holds no rows").into());
-    }
-    Ok(prompts)
+        })
+    });
+    prompts.collect()
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use refire::burn::tensor::Device;
-use refire::core::{BoxError, Reward, SamplingParams};
+use refire::core::{BoxError, PromptSource, Reward, SamplingParams};
 use refire::grpo::preset;
 use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama};
 use refire::objective::Policy;
@@ -93,12 +93,22 @@ pub(crate) fn shaped() -> impl Reward {
 }
 
 pub(crate) fn rl(dir: &Path, config: RlConfig, reward: Box<dyn Reward>) -> RlTrainer {
+    let source = Box::new(Prompts::new(problems(), codec(), 3).unwrap());
+    rl_from(dir, config, reward, source)
+}
+
+pub(crate) fn rl_from(
+    dir: &Path,
+    config: RlConfig,
+    reward: Box<dyn Reward>,
+    source: Box<dyn PromptSource>,
+) -> RlTrainer {
     let learner = learner(Some(1.0));
     let recipe = preset::grpo();
     let text = Arc::new(Text(codec(), [codec().end_token()]));
     let engine = LocalEngine::new(learner.handle(), text, EngineConfig::default()).unwrap();
     let stage = RolloutStage {
-        source: Box::new(Prompts::new(problems(), codec(), 3).unwrap()),
+        source,
         engine: Box::new(engine),
         reward,
         filter: preset::dapo().filter.map(|filter| filter.build().unwrap()),

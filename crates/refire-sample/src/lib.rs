@@ -22,4 +22,4 @@ pub use error::SampleError;
 pub use processor::{
     Chain, LogitsProcessor, MinP, MinTokens, Temperature, TokenContext, TopK, TopP,
 };
-pub use text::Detokenize;
+pub use text::{Detokenize, WithEndTokens};

@@ -3,6 +3,9 @@ use refire_core::BoxError;
 
 const INCOMPLETE: char = '\u{FFFD}';
 
+/// Tokens after which bytes that still make no character are taken as they are.
+const MOST_HELD: usize = 64;
+
 /// Finds stop texts in a growing sequence of tokens.
 ///
 /// Text is decoded over a window that begins at a token whose text is settled, so that tokens
@@ -55,10 +58,11 @@ impl StopMatcher {
         let Some(new) = after.get(before.len()..).filter(|new| !new.is_empty()) else {
             return Ok(None);
         };
+        let held = new.ends_with(INCOMPLETE) && self.tokens.len() - settled < MOST_HELD;
         let known = self.text.len();
-        self.text.push_str(new.trim_end_matches(INCOMPLETE));
+        self.text.push_str(if held { new.trim_end_matches(INCOMPLETE) } else { new });
         let stopped = self.find(known);
-        if new.ends_with(INCOMPLETE) {
+        if held {
             self.text.truncate(known);
         } else {
             self.window = (settled, self.tokens.len());
@@ -135,5 +139,17 @@ mod tests {
         // A byte that never becomes a character doesn't hide what follows.
         let found = run(&[b"\xff", b"S", b"TOP"], &["STOP"]);
         assert_eq!(found, Some((2, stopped("STOP", "\u{FFFD}"))));
+    }
+
+    #[test]
+    fn endless_broken_bytes_are_not_held_for_ever() {
+        let codec = Bytes(vec![b"\xff", b"STOP"]);
+        let mut matcher = StopMatcher::new(&["STOP".to_owned()]).unwrap();
+        for _ in 0..200 {
+            assert_eq!(matcher.push(0, &codec).unwrap(), None);
+            assert!(matcher.tokens.len() - matcher.window.1 < MOST_HELD);
+        }
+        let found = matcher.push(1, &codec).unwrap();
+        assert_eq!(found, Some(stopped("STOP", &"\u{FFFD}".repeat(200))));
     }
 }

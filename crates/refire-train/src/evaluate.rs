@@ -15,6 +15,7 @@ pub trait Evaluator: Stateful + Send {
 pub struct HeldOut {
     requests: Vec<Request>,
     reward: Box<dyn Reward>,
+    metric: &'static str,
 }
 
 impl std::fmt::Debug for HeldOut {
@@ -30,7 +31,14 @@ impl std::fmt::Debug for HeldOut {
 impl HeldOut {
     /// Requests that are asked again at each evaluation, and the reward that judges them.
     pub fn new(requests: Vec<Request>, reward: Box<dyn Reward>) -> Self {
-        Self { requests, reward }
+        Self { requests, reward, metric: "eval_reward" }
+    }
+
+    /// For a reward that is 1 for a right answer and 0 otherwise: its mean is called
+    /// `eval_accuracy` instead of `eval_reward`.
+    pub fn accuracy(mut self) -> Self {
+        self.metric = "eval_accuracy";
+        self
     }
 }
 
@@ -51,7 +59,7 @@ impl Evaluator for HeldOut {
         let mut metrics = Metrics::default();
         for (item, score) in items.iter().zip(&scores) {
             if let Some(total) = score.total() {
-                metrics.add(Metric::mean("eval_reward", total, 1.0));
+                metrics.add(Metric::mean(self.metric, total, 1.0));
             }
             metrics.add(Metric::mean("eval_mean_length", item.completion.len() as f64, 1.0));
         }

@@ -136,6 +136,9 @@ impl LocalEngine {
     /// another token is left out and the completion ends as
     /// [`Finish::Length`](refire_core::Finish::Length). Environments are asked one after the other.
     ///
+    /// An episode that was cancelled, or whose environment failed, between two turns lacks a reply:
+    /// resuming it would go on right after the end token.
+    ///
     /// # Errors
     /// As for `generate`. A failing environment is no error of the call: see [`Episodes::failures`].
     pub fn generate_with(

@@ -1,7 +1,8 @@
 //! Draws follow the distribution, and differ where they must.
 
 use crate::common::{engine, engine_with, generate, learner, request};
-use refire_core::{Finish, Request, SamplingParams};
+use refire_core::{Finish, Purpose, Request, SamplingParams, Stream};
+use refire_model::{Decode, HostDecoder, Work};
 use refire_sample::EngineConfig;
 
 /// Pearson's statistic over bins that expect at least 5, in deviations from its mean.
@@ -93,6 +94,34 @@ fn samples_visits_seeds_and_purposes_differ() {
     // The request's own id is no part of the key.
     let others = draw(&Request { id: 99, ..base }, "rollout");
     assert_eq!(first, others);
+}
+
+#[test]
+fn every_token_comes_from_its_documented_draw() {
+    let learner = learner(64);
+    let host = learner.handle().with(|decoder, _| HostDecoder::new(decoder).unwrap()).unwrap();
+    let params = SamplingParams { max_tokens: 25, ignore_end: true, seed: 6, ..Default::default() };
+    let asked = Request { visit: 3, ..request(5, 3, params) };
+    let config = EngineConfig { purpose: "evaluation".to_owned(), ..Default::default() };
+    let groups = generate(&mut engine_with(&learner, &[0], config), std::slice::from_ref(&asked));
+    for (sample, c) in groups[0].completions.iter().enumerate() {
+        let (mut cache, mut logits) = (host.cache(None, 64), vec![0.0; host.vocab()]);
+        let mut unread = asked.prompt.tokens.clone();
+        for (position, token) in c.tokens.iter().enumerate() {
+            let work = Work { tokens: &unread, cache: &mut cache, logits: &mut logits };
+            host.forward(&mut [work]).unwrap();
+            let wide: Vec<f64> = logits.iter().map(|x| f64::from(*x)).collect();
+            let key = (6, Purpose::EVALUATION, 3, asked.prompt.id, sample as u64);
+            let stream = Stream::new(key.0, key.1, key.2, key.3, key.4);
+            let mut left = stream.at(position as u64).uniform();
+            let expected = softmax(&wide, 1.0, 128).iter().position(|p| {
+                left -= p;
+                left < 0.0
+            });
+            assert_eq!(Some(*token as usize), expected, "sample {sample}, position {position}");
+            unread = vec![*token];
+        }
+    }
 }
 
 #[test]

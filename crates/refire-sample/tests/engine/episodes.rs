@@ -143,3 +143,22 @@ fn slots_change_no_episode() {
     }
     assert!(all[0] == all[1] && all[1] == all[2]);
 }
+
+#[test]
+fn stop_texts_end_turns_and_are_looked_for_anew() {
+    let say = || Says { tokens: vec![72, 105], times: 3, last: || Ok(None) };
+    let stop: Vec<String> = ('a'..='z').map(|c| c.to_string()).collect();
+    let params = SamplingParams { max_tokens: 60, stop, ignore_end: true, ..Default::default() };
+    let mut stopped = 0;
+    for c in &run(params, say).groups[0].completions {
+        let policy = c.turns.iter().filter(|turn| turn.author == Author::Policy);
+        for (index, turn) in policy.enumerate() {
+            let tokens = &c.tokens[turn.start..turn.end];
+            let whole: String = tokens.iter().filter_map(|t| char::from_u32(*t)).collect();
+            let cut = whole.find(|c: char| c.is_ascii_lowercase()).unwrap_or(whole.len());
+            assert_eq!(turn.text, whole[..cut]);
+            stopped += usize::from(index > 0 && cut < whole.len());
+        }
+    }
+    assert!(stopped > 5, "only {stopped} later turns were stopped");
+}
