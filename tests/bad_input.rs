@@ -136,7 +136,9 @@ impl Reward for Failing {
         }
         let score = |(index, item): (usize, &Scored<'_>)| match self.what {
             "unavailable" if index % 3 == 0 => Score::unavailable("the server is down", true),
-            "recovers" if index % 3 == 0 && call % 2 == 0 => Score::unavailable("busy", true),
+            "recovers" if index % 3 == 0 && call.is_multiple_of(2) => {
+                Score::unavailable("busy", true)
+            }
             _ => Score::value(-(item.completion.len() as f64)),
         };
         Ok(items.iter().enumerate().map(score).collect())

@@ -15,6 +15,10 @@ pub struct Request {
     pub n: usize,
     /// How often the source has served this prompt before; otherwise every epoch repeats its draws.
     pub visit: u64,
+    /// Index of the first sample among its siblings: 0, unless a single completion of a group is
+    /// drawn or resumed by itself.
+    #[serde(default)]
+    pub first_sample: usize,
     /// How to draw.
     pub params: SamplingParams,
     /// A partial completion to go on from, possibly drawn under older weights.

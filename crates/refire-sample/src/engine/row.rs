@@ -54,7 +54,7 @@ impl Row {
     ) -> Result<Self, SampleError> {
         let (asked, plan) = (&shared.requests[request], &shared.plans[request]);
         let params = &asked.params;
-        let (id, visit) = (asked.prompt.id, asked.visit);
+        let (id, visit, first) = (asked.prompt.id, asked.visit, asked.first_sample);
         let mut row = Self {
             request,
             sample,
@@ -64,7 +64,7 @@ impl Row {
             environment,
             next: None,
             sampler: Sampler::new(params, &plan.ends),
-            stream: Stream::new(params.seed, shared.purpose, visit, id, sample as u64),
+            stream: Stream::new(params.seed, shared.purpose, visit, id, (first + sample) as u64),
             stops: StopMatcher::new(&params.stop),
             turn_start: 0,
         };
