@@ -1,4 +1,4 @@
-use super::cache::{Block, KvCache};
+use super::cache::KvCache;
 use super::kernel::{add_scaled, dot};
 use pulp::{Simd, WithSimd};
 
@@ -21,7 +21,7 @@ impl WithSimd for Attend<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let d = self.head_dim;
         let prefix = self.cache.prefix.as_ref().map(|p| &*p.0);
         let parts = [(prefix, self.cache.prefix_len()), (Some(&self.cache.own), self.own)];
@@ -31,32 +31,24 @@ impl WithSimd for Attend<'_> {
             self.scores.clear();
             for (block, len) in parts {
                 let Some(block) = block else { continue };
-                let keys = tokens(&block.keys, block, self.layer, len, offset, d);
-                self.scores.extend(keys.map(|key| dot(query, key)));
+                for token in 0..len {
+                    let key = &block.keys[block.at(self.layer, token) + offset..][..d];
+                    self.scores.push(dot(simd, query, key));
+                }
             }
             softmax(self.scores);
             out.fill(0.0);
-            let mut weights = self.scores.iter();
+            let mut seen = 0;
             for (block, len) in parts {
                 let Some(block) = block else { continue };
-                let values = tokens(&block.values, block, self.layer, len, offset, d);
-                values.zip(weights.by_ref()).for_each(|(value, w)| add_scaled(out, value, *w));
+                for token in 0..len {
+                    let value = &block.values[block.at(self.layer, token) + offset..][..d];
+                    add_scaled(simd, out, value, self.scores[seen + token]);
+                }
+                seen += len;
             }
         }
     }
-}
-
-/// One head's part of the first `len` tokens of a layer.
-#[inline(always)]
-fn tokens<'a>(
-    store: &'a [f32],
-    block: &'a Block,
-    layer: usize,
-    len: usize,
-    offset: usize,
-    d: usize,
-) -> impl Iterator<Item = &'a [f32]> {
-    (0..len).map(move |token| &store[block.at(layer, token) + offset..][..d])
 }
 
 #[inline(always)]

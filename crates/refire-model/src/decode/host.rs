@@ -1,5 +1,5 @@
 use super::attend::Attend;
-use super::kernel::{add_scaled, linear, rms_norm, swiglu};
+use super::kernel::{add, linear, rms_norm, swiglu};
 use super::slice::Weight;
 use super::{Decode, KvCache, KvPrefix, Work};
 use crate::{Decoder, Linear, ModelConfig, ModelError, RmsNorm};
@@ -189,7 +189,7 @@ impl HostDecoder {
             });
         }
         layer.o.apply(&run.mixed, &mut run.delta, run.m, &mut run.turned, run.parallel);
-        add_scaled(&mut run.x, &run.delta, 1.0);
+        add(&mut run.x, &run.delta);
     }
 
     fn rotate(&self, heads: &mut [f32], position: usize) {
@@ -326,6 +326,6 @@ impl Run {
         layer.up.apply(&self.normed, &mut self.up, self.m, &mut self.turned, self.parallel);
         swiglu(&mut self.gate, &self.up);
         layer.down.apply(&self.gate, &mut self.delta, self.m, &mut self.turned, self.parallel);
-        add_scaled(&mut self.x, &self.delta, 1.0);
+        add(&mut self.x, &self.delta);
     }
 }

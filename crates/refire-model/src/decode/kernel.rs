@@ -1,14 +1,11 @@
-//! Products with one reduction order, whatever the number of rows, threads or the width of SIMD.
+//! Products with one reduction order, whatever the number of rows or threads.
 //!
-//! Every dot product runs over 16 lanes of fused multiply-adds and adds the lanes in a fixed tree.
-//! A tile of several rows changes how often a weight is read, not how a sum is made.
+//! Every dot product runs over the lanes of the machine's widest vectors in fused multiply-adds,
+//! and adds the lanes in a fixed tree. A tile of several rows changes how often a weight is read,
+//! not how a sum is made.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::array::from_fn;
-
-const LANES: usize = 16;
-type Lanes = [f32; LANES];
 
 /// Products below this many multiply-adds aren't worth a second thread.
 const PARALLEL: usize = 1 << 17;
@@ -59,93 +56,119 @@ impl WithSimd for Block<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, w, y, m, k } = self;
         let mut outputs = y.chunks_exact_mut(4 * m);
         let mut weights = w.chunks_exact(4 * k);
         for (out, rows) in outputs.by_ref().zip(weights.by_ref()) {
-            columns::<4>(x, rows, out, m, k);
+            columns::<S, 4>(simd, x, rows, out, m, k);
         }
         let rest = weights.remainder().chunks_exact(k);
         for (out, rows) in outputs.into_remainder().chunks_exact_mut(m).zip(rest) {
-            columns::<1>(x, rows, out, m, k);
+            columns::<S, 1>(simd, x, rows, out, m, k);
         }
     }
 }
 
 /// All rows of `x` against `N` rows of the weight.
 #[inline(always)]
-fn columns<const N: usize>(x: &[f32], w: &[f32], out: &mut [f32], m: usize, k: usize) {
-    let weights: [&[f32]; N] = from_fn(|j| &w[j * k..(j + 1) * k]);
+fn columns<S: Simd, const N: usize>(
+    simd: S,
+    x: &[f32],
+    w: &[f32],
+    out: &mut [f32],
+    m: usize,
+    k: usize,
+) {
     let mut i = 0;
-    while i + 4 <= m {
-        let tile = dots::<4, N>(from_fn(|r| &x[(i + r) * k..(i + r + 1) * k]), weights);
-        for (r, line) in tile.iter().enumerate() {
-            line.iter().enumerate().for_each(|(j, dot)| out[j * m + i + r] = *dot);
+    // Sixteen sums stay in registers only where there are 32 of them.
+    if S::REGISTER_COUNT >= 32 {
+        while i + 4 <= m {
+            store(dots::<S, 4, N>(simd, &x[i * k..], w, k), out, m, i);
+            i += 4;
         }
-        i += 4;
+    }
+    while i + 2 <= m {
+        store(dots::<S, 2, N>(simd, &x[i * k..], w, k), out, m, i);
+        i += 2;
     }
     while i < m {
-        let [line] = dots::<1, N>([&x[i * k..(i + 1) * k]], weights);
-        line.iter().enumerate().for_each(|(j, dot)| out[j * m + i] = *dot);
+        store(dots::<S, 1, N>(simd, &x[i * k..], w, k), out, m, i);
         i += 1;
     }
 }
 
-/// Dot products of `M` rows with `N` rows.
 #[inline(always)]
-fn dots<const M: usize, const N: usize>(x: [&[f32]; M], w: [&[f32]; N]) -> [[f32; N]; M] {
-    let mut sums = [[[0.0_f32; LANES]; N]; M];
-    let xs: [(&[Lanes], &[f32]); M] = from_fn(|r| x[r].as_chunks());
-    let ws: [(&[Lanes], &[f32]); N] = from_fn(|j| w[j].as_chunks());
-    let chunks = xs[0].0.len();
-    let xc: [&[Lanes]; M] = from_fn(|r| &xs[r].0[..chunks]);
-    let wc: [&[Lanes]; N] = from_fn(|j| &ws[j].0[..chunks]);
-    for c in 0..chunks {
-        step(&mut sums, from_fn(|r| xc[r][c]), from_fn(|j| wc[j][c]));
-    }
-    if !xs[0].1.is_empty() {
-        step(&mut sums, from_fn(|r| padded(xs[r].1)), from_fn(|j| padded(ws[j].1)));
-    }
-    from_fn(|r| from_fn(|j| total(&sums[r][j])))
-}
-
-#[inline(always)]
-fn step<const M: usize, const N: usize>(sums: &mut [[Lanes; N]; M], x: [Lanes; M], w: [Lanes; N]) {
+fn store<const M: usize, const N: usize>(tile: [[f32; N]; M], out: &mut [f32], m: usize, i: usize) {
     for r in 0..M {
         for j in 0..N {
-            for lane in 0..LANES {
-                sums[r][j][lane] = x[r][lane].mul_add(w[j][lane], sums[r][j][lane]);
-            }
+            out[j * m + i + r] = tile[r][j];
         }
     }
 }
 
+/// Dot products of the first `M` rows of `x` with the first `N` rows of `w`, each of length `k`.
 #[inline(always)]
-fn padded(rest: &[f32]) -> Lanes {
-    let mut lanes = [0.0; LANES];
-    lanes[..rest.len()].copy_from_slice(rest);
-    lanes
-}
-
-#[inline(always)]
-fn total(lanes: &Lanes) -> f32 {
-    let eight: [f32; 8] = from_fn(|i| lanes[i] + lanes[i + 8]);
-    let four: [f32; 4] = from_fn(|i| eight[i] + eight[i + 4]);
-    (four[0] + four[2]) + (four[1] + four[3])
+fn dots<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    x: &[f32],
+    w: &[f32],
+    k: usize,
+) -> [[f32; N]; M] {
+    let zero = simd.splat_f32s(0.0);
+    let mut sums = [[zero; N]; M];
+    let (mut xs, mut ws): ([&[S::f32s]; M], [&[S::f32s]; N]) = ([&[]; M], [&[]; N]);
+    let (mut x_rest, mut w_rest): ([&[f32]; M], [&[f32]; N]) = ([&[]; M], [&[]; N]);
+    for r in 0..M {
+        (xs[r], x_rest[r]) = S::as_simd_f32s(&x[r * k..(r + 1) * k]);
+    }
+    for j in 0..N {
+        (ws[j], w_rest[j]) = S::as_simd_f32s(&w[j * k..(j + 1) * k]);
+    }
+    for c in 0..k / S::F32_LANES {
+        for r in 0..M {
+            for j in 0..N {
+                sums[r][j] = simd.mul_add_f32s(xs[r][c], ws[j][c], sums[r][j]);
+            }
+        }
+    }
+    let mut dots = [[0.0; N]; M];
+    let rest = !k.is_multiple_of(S::F32_LANES);
+    for r in 0..M {
+        for j in 0..N {
+            if rest {
+                let (a, b) = (simd.partial_load_f32s(x_rest[r]), simd.partial_load_f32s(w_rest[j]));
+                sums[r][j] = simd.mul_add_f32s(a, b, sums[r][j]);
+            }
+            dots[r][j] = simd.reduce_sum_f32s(sums[r][j]);
+        }
+    }
+    dots
 }
 
 /// One dot product in the same order.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let [[sum]] = dots::<1, 1>([a], [b]);
-    sum
+pub(super) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    dots::<S, 1, 1>(simd, a, b, a.len())[0][0]
 }
 
 /// `y += scale * x`.
 #[inline(always)]
-pub(super) fn add_scaled(y: &mut [f32], x: &[f32], scale: f32) {
-    y.iter_mut().zip(x).for_each(|(y, x)| *y = x.mul_add(scale, *y));
+pub(super) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], x: &[f32], scale: f32) {
+    let factor = simd.splat_f32s(scale);
+    let (ys, y_rest) = S::as_mut_simd_f32s(y);
+    let (xs, x_rest) = S::as_simd_f32s(x);
+    for (y, x) in ys.iter_mut().zip(xs) {
+        *y = simd.mul_add_f32s(*x, factor, *y);
+    }
+    for (y, x) in y_rest.iter_mut().zip(x_rest) {
+        *y += scale * x;
+    }
+}
+
+/// `y += x`.
+pub(super) fn add(y: &mut [f32], x: &[f32]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
 }
 
 /// `x / sqrt(mean(x^2) + eps) * weight`, row by row.

@@ -31,3 +31,54 @@ impl Weight {
         }
     }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::decoder::{VisitParam, visit_params};
+    use crate::{Decoder, Learner, LearnerConfig, TinyLlama};
+    use burn::tensor::Device;
+    use refire_objective::{HeadQuery, Loss, Policy, TokenBatch};
+
+    /// Addresses of all weights' memory; `None` where they would be copied.
+    #[derive(Default)]
+    struct Addresses(Vec<Option<usize>>);
+
+    impl VisitParam for Addresses {
+        fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+            let weight = Weight::new(path, tensor).expect("readable");
+            let shared = matches!(weight, Weight::Shared(_));
+            self.0.push(shared.then(|| weight.get().as_ptr() as usize));
+        }
+    }
+
+    fn addresses(learner: &Learner) -> Vec<Option<usize>> {
+        let mut found = Addresses::default();
+        let looked = learner.handle().with(|decoder, _| visit_params(decoder, &mut found));
+        looked.expect("there");
+        found.0
+    }
+
+    #[test]
+    fn weights_are_read_where_the_learner_keeps_them_before_and_after_an_update() {
+        let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+        let mut learner = Learner::new(decoder, LearnerConfig::default());
+        for step in 0..3 {
+            let shared = addresses(&learner);
+            assert!(shared.iter().all(Option::is_some), "a copy at step {step}");
+            assert_eq!(shared, addresses(&learner), "two looks see the same memory");
+            let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
+            let query = HeadQuery {
+                needs: Default::default(),
+                temperature: &[1.0],
+                reference: None,
+                coefficients: None,
+            };
+            let loss = &mut |stats: refire_objective::TokenStats| {
+                Ok(Loss { total: stats.logprobs.sum().neg(), metrics: Vec::new() })
+            };
+            learner.accumulate(&batch, &query, loss).expect("a valid batch");
+            learner.step(1e-3).expect("finite");
+        }
+    }
+}
