@@ -38,8 +38,8 @@ const HELD_OUT: usize = 450;
 const SAMPLES: usize = 16;
 /// Longest solution, in tokens: two steps of six.
 const MAX_TOKENS: usize = 13;
-const SFT_STEPS: u64 = 400;
-const RL_STEPS: u64 = 300;
+const SFT_STEPS: u64 = 700;
+const RL_STEPS: u64 = 700;
 
 #[derive(Parser)]
 #[command(about = "A small language model learns to solve arithmetic puzzles")]
@@ -73,7 +73,7 @@ fn main() -> Result<(), BoxError> {
     let clock = Instant::now();
     let args = Args::parse();
     std::fs::create_dir_all(&args.out)?;
-    let rules = Config { max_number: 10, ..Config::default() };
+    let rules = Config { max_number: 13, ..Config::default() };
     let codec = Codec::new(rules.max_value);
     let (train, held_out) = split(rules.problems()?, HELD_OUT, args.seed)?;
     let quickstart = Quickstart { args, codec, train, held_out };
@@ -152,7 +152,7 @@ impl Quickstart {
             micro_batch: MICRO_BATCH,
             learning_rate: 2e-3,
             schedule: Schedule { warmup_steps: 20, decay: Decay::Cosine { final_fraction: 0.1 } },
-            evaluate_every: 50,
+            evaluate_every: 100,
             ..SftConfig::default()
         };
         let rows = WarmUp::new(self.train.clone(), self.codec, 99, self.args.seed)?;
@@ -185,10 +185,10 @@ impl Quickstart {
             group_size: 16,
             sampling: self.sampling(),
             micro_batch: MICRO_BATCH,
-            learning_rate: 1e-3,
-            schedule: Schedule { warmup_steps: 10, decay: Decay::Cosine { final_fraction: 0.1 } },
+            learning_rate: 4e-4,
+            schedule: Schedule { warmup_steps: 20, decay: Decay::Cosine { final_fraction: 0.1 } },
             mask_truncated: recipe.overlong.mask_truncated,
-            evaluate_every: 25,
+            evaluate_every: 50,
             ..RlConfig::default()
         };
         let mut trainer = RlTrainer::new(
