@@ -39,7 +39,7 @@ const SAMPLES: usize = 16;
 /// Longest solution, in tokens: two steps of six.
 const MAX_TOKENS: usize = 13;
 const SFT_STEPS: u64 = 700;
-const RL_STEPS: u64 = 700;
+const RL_STEPS: u64 = 600;
 
 #[derive(Parser)]
 #[command(about = "A small language model learns to solve arithmetic puzzles")]
