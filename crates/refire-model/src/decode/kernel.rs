@@ -117,8 +117,10 @@ fn dots<S: Simd, const M: usize, const N: usize>(
 ) -> [[f32; N]; M] {
     let zero = simd.splat_f32s(0.0);
     let mut sums = [[zero; N]; M];
-    let (mut xs, mut ws): ([&[S::f32s]; M], [&[S::f32s]; N]) = ([&[]; M], [&[]; N]);
-    let (mut x_rest, mut w_rest): ([&[f32]; M], [&[f32]; N]) = ([&[]; M], [&[]; N]);
+    let mut xs: [&[S::f32s]; M] = [&[]; M];
+    let mut ws: [&[S::f32s]; N] = [&[]; N];
+    let mut x_rest: [&[f32]; M] = [&[]; M];
+    let mut w_rest: [&[f32]; N] = [&[]; N];
     for r in 0..M {
         (xs[r], x_rest[r]) = S::as_simd_f32s(&x[r * k..(r + 1) * k]);
     }
