@@ -11,10 +11,10 @@ use refire::burn::tensor::Device;
 use refire::core::{BoxError, Message, Prompt, Role, SamplingParams, Score, reward_fn};
 use refire::grpo::{Recipe, preset};
 use refire::math::{ExtractRules, extract};
-use refire::model::{LearnerConfig, Pretrained, RenderOptions, TextCodec};
+use refire::model::{LearnerConfig, Pretrained, RenderOptions};
 use refire::objective::{Dtype, Policy};
 use refire::reward::{MathConfig, MathReward, Weighted};
-use refire::sample::{Detokenize, EngineConfig, LocalEngine};
+use refire::sample::{EngineConfig, LocalEngine, WithEndTokens};
 use refire::tasks::{ShuffledPrompts, read_questions};
 use refire::train::{
     CheckpointConfig, CompletionsLog, CompletionsLogConfig, Interrupt, MetricsLog, MicroBatch,
@@ -93,7 +93,7 @@ fn main() -> Result<(), BoxError> {
 
     let learner = model.learner(LearnerConfig { shards: 2, ..LearnerConfig::default() });
     let recipe = args.method.recipe();
-    let text = Arc::new(Text { end_tokens: model.end_tokens(), tokenizer: model.tokenizer });
+    let text = Arc::new(WithEndTokens { end_tokens: model.end_tokens(), codec: model.tokenizer });
     let stage = RolloutStage {
         source: Box::new(ShuffledPrompts::new(prompts, args.seed)?),
         engine: Box::new(LocalEngine::new(learner.handle(), text, EngineConfig::default())?),
@@ -165,20 +165,6 @@ fn boxed() -> impl refire::core::Reward {
         let found = extract(&item.completion.text, &ExtractRules::default()).answer.is_ok();
         Ok(Score::value(f64::from(u8::from(found))))
     })
-}
-
-struct Text {
-    tokenizer: refire::model::Tokenizer,
-    end_tokens: Vec<u32>,
-}
-
-impl Detokenize for Text {
-    fn text(&self, tokens: &[u32]) -> Result<String, BoxError> {
-        TextCodec::decode(&self.tokenizer, tokens)
-    }
-    fn end_tokens(&self) -> &[u32] {
-        &self.end_tokens
-    }
 }
 
 /// Questions as the model reads them, through its chat template if it has one.
