@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Files that an exported folder takes over from the one it was opened from.
-const COMPANIONS: [&str; 10] = [
+const COMPANIONS: [&str; 11] = [
+    "additional_chat_templates",
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",

@@ -274,7 +274,7 @@ impl Policy for Learner {
         crate::pretrained::write_config(&config, dir, dtype)?;
         for file in &self.companions {
             let Some(name) = file.file_name() else { continue };
-            std::fs::copy(file, dir.join(name)).map_err(ModelError::io(file))?;
+            copy(file, &dir.join(name))?;
         }
         Ok(())
     }
@@ -286,6 +286,19 @@ impl Policy for Learner {
     fn load_state(&mut self, dir: &Path) -> Result<(), BoxError> {
         super::state::load(self, dir).map_err(BoxError::from)
     }
+}
+
+/// Copies a file, or a folder of files.
+fn copy(from: &Path, to: &Path) -> Result<(), ModelError> {
+    if !from.is_dir() {
+        return std::fs::copy(from, to).map(|_| ()).map_err(ModelError::io(from));
+    }
+    std::fs::create_dir_all(to).map_err(ModelError::io(to))?;
+    for entry in std::fs::read_dir(from).map_err(ModelError::io(from))? {
+        let entry = entry.map_err(ModelError::io(from))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Statistics as autodiff leaves.

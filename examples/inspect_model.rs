@@ -1,0 +1,78 @@
+//! Opens a Hugging Face folder, says what is in it, and writes it again if asked to.
+//!
+//! `cargo run --release --example inspect_model -- --model DIR [--export DIR --dtype bf16]`
+
+use clap::{Parser, ValueEnum};
+use refire::burn::tensor::Device;
+use refire::core::BoxError;
+use refire::model::{Decoder, Learner};
+use refire::model::{LearnerConfig, ModelConfig, Pretrained, load_weights};
+use refire::objective::{Dtype, Policy};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(Parser)]
+#[command(about = "What a model folder holds")]
+struct Args {
+    /// Folder of the model: config.json and model.safetensors; tokenizer.json if it has one.
+    #[arg(long)]
+    model: PathBuf,
+    /// Write the model to this folder.
+    #[arg(long)]
+    export: Option<PathBuf>,
+    /// Number format of what is written.
+    #[arg(long, value_enum, default_value_t = Format::F32)]
+    dtype: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl From<Format> for Dtype {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::F32 => Self::F32,
+            Format::Bf16 => Self::Bf16,
+            Format::F16 => Self::F16,
+        }
+    }
+}
+
+fn main() -> Result<(), BoxError> {
+    let args = Args::parse();
+    let clock = Instant::now();
+    let learner = open(&args.model)?;
+    println!("opened in {:.2} s", clock.elapsed().as_secs_f64());
+    if let Some(dir) = &args.export {
+        learner.export(dir, args.dtype.into())?;
+        println!("written to {}", dir.display());
+    }
+    Ok(())
+}
+
+/// The whole folder, or its weights alone where it has no tokenizer.
+fn open(dir: &Path) -> Result<Learner, BoxError> {
+    if !dir.join("tokenizer.json").exists() {
+        let config = ModelConfig::read(dir)?;
+        let decoder = load_weights(dir, &config, &Device::flex())?;
+        describe(&decoder);
+        println!("no tokenizer.json");
+        return Ok(Learner::new(decoder, LearnerConfig::default()));
+    }
+    let model = Pretrained::open(dir, &Device::flex())?;
+    describe(&model.decoder);
+    println!("chat template: {}", if model.chat.is_some() { "yes" } else { "no" });
+    println!("end tokens {:?}", model.end_tokens());
+    Ok(model.learner(LearnerConfig::default()))
+}
+
+fn describe(decoder: &Decoder) {
+    let config = &decoder.config;
+    println!("{} parameters", config.parameters());
+    println!("{} layers of width {}", config.num_hidden_layers, config.hidden_size);
+    println!("vocabulary {}, context {}", config.vocab_size, config.max_position_embeddings);
+}
