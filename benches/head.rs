@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use peak_alloc::PeakAlloc;
 use refire::burn::tensor::{Device, Distribution, Int, Tensor, activation::log_softmax};
 use refire::core::Needs;
-use refire::objective::head::{Head, HeadStats, chunk_rows};
+use refire::objective::head::{Head, HeadLayer, HeadStats};
 use std::hint::black_box;
 
 #[global_allocator]
@@ -31,19 +31,16 @@ impl Case {
     }
 
     fn head(&self) -> Head<'_> {
-        Head {
-            hidden: self.hidden.clone(),
-            weight: self.weight.clone(),
-            labels: &self.labels,
-            temperature: &[1.0; ROWS],
-            chunk_rows: chunk_rows(self.weight.dims()[0]),
-        }
+        let layer = HeadLayer::new(self.weight.clone());
+        Head::new(self.hidden.clone(), layer, &self.labels, &[1.0; ROWS])
     }
 
     fn two_walks(&self) {
         let ones = HeadStats::from_logprobs(Tensor::ones([ROWS], &Device::flex()));
         let head = self.head();
-        let _ = black_box(head.stats(Needs::NONE).and_then(|_| head.backward(&ones, true)));
+        let _ = black_box(
+            head.stats(Needs::NONE).and_then(|_| head.backward(Needs::NONE, &ones, true)),
+        );
     }
 
     fn one_walk(&self) {

@@ -1,13 +1,20 @@
 use serde::{Deserialize, Serialize};
 
-/// Direction of a KL divergence over the whole vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Which divergence between policy and reference, over the whole vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KlDirection {
     /// KL(policy || reference).
     Reverse,
     /// KL(reference || policy).
     Forward,
+    /// The generalised Jensen-Shannon divergence of GKD (arXiv 2306.13649), with the mixture
+    /// `m = beta reference + (1 - beta) policy`:
+    /// `beta KL(reference || m) + (1 - beta) KL(policy || m)`.
+    JensenShannon {
+        /// Weight of the reference, strictly between 0 and 1.
+        beta: f64,
+    },
 }
 
 /// What a method asks for beside the log-probabilities of the sampled tokens.
@@ -20,7 +27,7 @@ pub enum KlDirection {
 /// let both = Needs { entropy: true, ..Needs::NONE }.union(Needs { values: true, ..Needs::NONE });
 /// assert!(both.entropy && both.values && !both.sum_sq);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Needs {
     /// Log-probabilities under the weights the step starts from.
     pub old_logprobs: bool,
@@ -34,7 +41,7 @@ pub struct Needs {
     pub sum_sq: bool,
     /// Mean log-probability over the vocabulary (label smoothing).
     pub mean_logprob: bool,
-    /// KL to the reference over the whole vocabulary.
+    /// Divergence to the reference over the whole vocabulary.
     pub full_kl: Option<KlDirection>,
     /// One greedy completion beside each group (ReMax).
     pub greedy_sibling: bool,

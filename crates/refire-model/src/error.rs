@@ -130,8 +130,8 @@ pub enum ModelError {
     /// An input edit that the model can't carry out.
     #[error("the input edit `{edit}` is not supported")]
     InputEdit {
-        /// Its name.
-        edit: &'static str,
+        /// The edit.
+        edit: String,
     },
     /// Saved state that doesn't fit this model.
     #[error("{path}: {reason}", path = path.display())]

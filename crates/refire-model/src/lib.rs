@@ -28,5 +28,7 @@ pub use text::{
     ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, RenderOptions, TextCodec,
     Tokenizer,
 };
-pub use train::{AdamWConfig, FrozenDecoder, Learner, LearnerConfig, WeightHandle};
+pub use train::{
+    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, ScoreModel, ValueLearner, WeightHandle,
+};
 pub use weights::{load_weights, save_weights};

@@ -100,3 +100,16 @@ fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
     let text = serde_json::to_vec_pretty(value).map_err(ModelError::json(path))?;
     std::fs::write(path, text).map_err(ModelError::io(path))
 }
+
+/// Copies a file, or a folder of files.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), ModelError> {
+    if !from.is_dir() {
+        return std::fs::copy(from, to).map(|_| ()).map_err(ModelError::io(from));
+    }
+    std::fs::create_dir_all(to).map_err(ModelError::io(to))?;
+    for entry in std::fs::read_dir(from).map_err(ModelError::io(from))? {
+        let entry = entry.map_err(ModelError::io(from))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}

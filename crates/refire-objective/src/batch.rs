@@ -89,6 +89,28 @@ impl TokenBatch {
         batch
     }
 
+    /// One value per row, read at its last token: what a reward model judges.
+    ///
+    /// Values stand before the token that is their target, so a token follows each row; nothing
+    /// reads it.
+    ///
+    /// ```
+    /// use refire_objective::TokenBatch;
+    /// let batch = TokenBatch::ends([&[4, 5, 6][..], &[7][..]]);
+    /// assert_eq!((batch.rows, batch.width), (2, 1));
+    /// assert_eq!((batch.targets[0].position, batch.targets[1].position), (3, 1));
+    /// ```
+    pub fn ends<'a>(rows: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut batch = Self { width: 1, ..Self::default() };
+        for tokens in rows {
+            let (row, position) = (batch.rows, tokens.len());
+            batch.segments.push(Segment { tokens: [tokens, &[0]].concat(), parent: None });
+            batch.targets.push(Target { segment: row, position, row, column: 0 });
+            batch.rows += 1;
+        }
+        batch
+    }
+
     /// Token id of every target.
     ///
     /// # Errors

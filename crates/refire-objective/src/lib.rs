@@ -30,9 +30,9 @@ pub use batch::{InputEdit, Segment, Target, TokenBatch};
 pub use counts::Counts;
 pub use error::ObjectiveError;
 pub use kl::KlEstimator;
-pub use objective::{Loss, LossReport, Objective, Scope, StepContext};
+pub use objective::{Loss, LossReport, Objective, Scope, StepContext, ValueObjective};
 pub use policy::{
     Critic, Dtype, FrozenPolicy, HeadQuery, Policy, RewardModel, StepReport, WeightInfo,
 };
-pub use stats::TokenStats;
+pub use stats::{Stats, TokenStats};
 pub use targets::Targets;

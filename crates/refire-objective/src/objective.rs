@@ -110,6 +110,31 @@ pub trait Objective: Stateful + Send {
     }
 }
 
+/// What a [`Critic`](crate::Critic) is trained to minimise: a loss of its values.
+///
+/// A critic's loss compares values with [`Targets::returns`]; a reward model's compares the scores
+/// of a pair's rows, `[rows, 1]`.
+pub trait ValueObjective: Stateful + Send {
+    /// A short name, for logs and errors.
+    fn name(&self) -> &'static str;
+
+    /// The unit it must see whole.
+    fn scope(&self) -> Scope {
+        Scope::Token
+    }
+
+    /// The loss of one micro-batch from values `[rows, time]`. `counts` are those of the whole step.
+    ///
+    /// # Errors
+    /// When a column it needs is missing.
+    fn loss(
+        &self,
+        values: &Tensor<2>,
+        targets: &Targets,
+        counts: &Counts,
+    ) -> Result<Loss, BoxError>;
+}
+
 impl<T: Objective + ?Sized> Objective for Box<T> {
     fn name(&self) -> &'static str {
         (**self).name()

@@ -1,4 +1,5 @@
-use crate::{Loss, LossReport, TokenBatch, TokenStats};
+use crate::head::HeadInput;
+use crate::{Loss, LossReport, ObjectiveError, TokenBatch, TokenStats};
 use burn::tensor::{Device, Tensor};
 use refire_core::{BoxError, Needs};
 use serde::{Deserialize, Serialize};
@@ -132,9 +133,20 @@ pub trait FrozenPolicy: Send + Sync {
         batch: &TokenBatch,
         query: &HeadQuery<'_>,
     ) -> Result<TokenStats, BoxError>;
+
+    /// Hidden states at the batch's targets, in their order, and the layer that turns them into
+    /// logits: what a divergence over the whole vocabulary is computed from.
+    ///
+    /// # Errors
+    /// For batches that don't fit the model, and by models that don't offer it.
+    fn head_input(&self, _batch: &TokenBatch) -> Result<HeadInput, BoxError> {
+        let reason = "this reference gives no hidden states".to_owned();
+        Err(ObjectiveError::Unavailable { statistic: "full_kl", reason }.into())
+    }
 }
 
-/// A model that predicts returns: a policy with one output per token.
+/// A model with one number per token that is trained: a critic, whose numbers are expected
+/// returns, or a reward model, whose number at a row's end is its score.
 pub trait Critic: Send {
     /// Values `[rows, time]` at the targets: before each target token is read.
     ///
@@ -157,6 +169,18 @@ pub trait Critic: Send {
     /// # Errors
     /// As for [`Policy::step`].
     fn step(&mut self, rate: f64) -> Result<StepReport, BoxError>;
+
+    /// As [`Policy::version`].
+    fn version(&self) -> u64;
+
+    /// As [`Policy::device`].
+    fn device(&self) -> Device;
+
+    /// As [`Policy::export`].
+    ///
+    /// # Errors
+    /// When the folder can't be written.
+    fn export(&self, dir: &Path, dtype: Dtype) -> Result<(), BoxError>;
 
     /// As [`Policy::save_state`].
     ///

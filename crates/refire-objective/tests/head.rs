@@ -1,17 +1,27 @@
 //! The chunked head against plain autodiff on full logits.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use refire_core::{Needs, Purpose, Stream};
-use refire_objective::head::{Head, HeadStats};
+use refire_core::{KlDirection, Needs, Purpose, Stream};
+use refire_objective::head::{Head, HeadInput, HeadLayer, HeadStats};
 
 const N: usize = 11;
 const HIDDEN: usize = 6;
 const VOCAB: usize = 17;
 
-fn random<const D: usize>(dims: [usize; D], id: u64, device: &Device) -> Tensor<D> {
+const DIRECTIONS: [KlDirection; 4] = [
+    KlDirection::Reverse,
+    KlDirection::Forward,
+    KlDirection::JensenShannon { beta: 0.3 },
+    KlDirection::JensenShannon { beta: 0.9 },
+];
+
+fn random<const D: usize>(dims: [usize; D], id: u64) -> Tensor<D> {
     let mut stream = Stream::new(0, Purpose::INIT, 0, id, 0);
     let values: Vec<f64> = (0..dims.iter().product()).map(|_| stream.normal()).collect();
-    Tensor::from_data(TensorData::new(values, dims), (device, DType::F64))
+    Tensor::from_data(TensorData::new(values, dims), (&Device::flex(), DType::F64))
 }
 
 fn close<const D: usize>(ours: Tensor<D>, theirs: Tensor<D>, what: &str) {
@@ -23,137 +33,196 @@ struct Case {
     labels: Vec<u32>,
     temperature: Vec<f32>,
     hidden: Tensor<2>,
-    weight: Tensor<2>,
-    upstream: [Tensor<1>; 4],
+    layer: HeadLayer,
+    reference: HeadInput,
+    upstream: HeadStats,
 }
 
-fn case(device: &Device) -> Case {
+fn needs(direction: KlDirection) -> Needs {
+    let full_kl = Some(direction);
+    Needs { entropy: true, sum_sq: true, mean_logprob: true, full_kl, ..Needs::NONE }
+}
+
+/// Plain, or with everything a layer may have.
+fn case(full: bool) -> Case {
+    let layer = |id| HeadLayer {
+        weight: random([VOCAB, HIDDEN], id),
+        bias: full.then(|| random([VOCAB], id + 1)),
+        logit_scale: if full { 0.7 } else { 1.0 },
+        softcap: full.then_some(2.5),
+    };
+    let mut id = 3;
+    let upstream = HeadStats::filled(needs(KlDirection::Reverse), || {
+        id += 1;
+        random([N], id)
+    });
     Case {
         labels: (0..N as u32).map(|i| (i * 5) % VOCAB as u32).collect(),
         temperature: (0..N).map(|i| [1.0, 0.5, 2.0][i % 3]).collect(),
-        hidden: random([N, HIDDEN], 1, device),
-        weight: random([VOCAB, HIDDEN], 2, device),
-        upstream: [3, 4, 5, 6].map(|id| random([N], id, device)),
+        hidden: random([N, HIDDEN], 1),
+        layer: layer(20),
+        // A reference of another width.
+        reference: HeadInput {
+            hidden: random([N, HIDDEN - 2], 30),
+            layer: HeadLayer { weight: random([VOCAB, HIDDEN - 2], 31), ..layer(32) },
+        },
+        upstream,
     }
 }
 
-/// Every statistic from full logits, tracked by autodiff.
-fn plain(case: &Case, hidden: Tensor<2>, weight: Tensor<2>) -> HeadStats {
-    let device = hidden.device();
-    let scale: Vec<f64> = case.temperature.iter().map(|t| f64::from(*t)).collect();
-    let scale = Tensor::<2>::from_data(TensorData::new(scale, [N, 1]), (&device, DType::F64));
-    let labels: Vec<i64> = case.labels.iter().map(|l| i64::from(*l)).collect();
-    let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [N, 1]), &device);
-    let logits = hidden.matmul(weight.transpose()) / scale;
-    let log_probs = burn::tensor::activation::log_softmax(logits, 1);
-    let probs = log_probs.clone().exp();
-    let flat = |t: Tensor<2>| t.flatten::<1>(0, 1);
-    HeadStats {
-        logprobs: flat(log_probs.clone().gather(1, labels)),
-        entropy: Some(flat((probs.clone() * log_probs.clone()).sum_dim(1).neg())),
-        sum_sq: Some(flat((probs.clone() * probs).sum_dim(1))),
-        mean_logprob: Some(flat(log_probs.mean_dim(1))),
+impl Case {
+    fn head(&self, chunk_rows: usize) -> Head<'_> {
+        let layer = self.layer.clone();
+        let head = Head::new(self.hidden.clone(), layer, &self.labels, &self.temperature);
+        Head { reference: Some(self.reference.clone()), chunk_rows, ..head }
+    }
+
+    fn log_probs(&self, hidden: Tensor<2>, layer: &HeadLayer) -> Tensor<2> {
+        let device = hidden.device();
+        let scale: Vec<f64> = self.temperature.iter().map(|t| f64::from(*t)).collect();
+        let scale = Tensor::<2>::from_data(TensorData::new(scale, [N, 1]), (&device, DType::F64));
+        let mut logits = hidden.matmul(layer.weight.clone().transpose());
+        if let Some(bias) = &layer.bias {
+            logits = logits + bias.clone().reshape([1, VOCAB]);
+        }
+        logits = logits * layer.logit_scale;
+        if let Some(cap) = layer.softcap {
+            // Autodiff rounds the reciprocal of a divisor to f32.
+            logits = (logits * cap.recip()).tanh() * cap;
+        }
+        log_softmax(logits / scale, 1)
+    }
+
+    /// Every statistic from full logits, tracked by autodiff.
+    fn plain(&self, hidden: Tensor<2>, layer: &HeadLayer, direction: KlDirection) -> HeadStats {
+        let device = hidden.device();
+        let labels: Vec<i64> = self.labels.iter().map(|l| i64::from(*l)).collect();
+        let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [N, 1]), &device);
+        let log_p = self.log_probs(hidden, layer);
+        let log_q = self.log_probs(self.reference.hidden.clone(), &self.reference.layer);
+        let log_q = Tensor::from_inner(log_q);
+        let (p, q) = (log_p.clone().exp(), log_q.clone().exp());
+        let kl = |a: Tensor<2>, log_b: Tensor<2>| a.clone() * (a.log() - log_b);
+        let full_kl = match direction {
+            KlDirection::Reverse => kl(p.clone(), log_q),
+            KlDirection::Forward => kl(q, log_p.clone()),
+            KlDirection::JensenShannon { beta } => {
+                let log_m = (q.clone() * beta + p.clone() * (1.0 - beta)).log();
+                kl(q, log_m.clone()) * beta + kl(p.clone(), log_m) * (1.0 - beta)
+            }
+        };
+        let flat = |t: Tensor<2>| t.flatten::<1>(0, 1);
+        HeadStats {
+            logprobs: flat(log_p.clone().gather(1, labels)),
+            entropy: Some(flat((p.clone() * log_p.clone()).sum_dim(1).neg())),
+            sum_sq: Some(flat((p.clone() * p).sum_dim(1))),
+            mean_logprob: Some(flat(log_p.mean_dim(1))),
+            full_kl: Some(flat(full_kl.sum_dim(1))),
+        }
     }
 }
 
-fn needs() -> Needs {
-    Needs { entropy: true, sum_sq: true, mean_logprob: true, ..Needs::NONE }
-}
-
-fn parts(stats: &HeadStats) -> [Tensor<1>; 4] {
-    let get = |t: &Option<Tensor<1>>| t.clone().expect("asked for");
-    [stats.logprobs.clone(), get(&stats.entropy), get(&stats.sum_sq), get(&stats.mean_logprob)]
+fn tracked<const D: usize>(t: &Tensor<D>) -> Tensor<D> {
+    Tensor::from_inner(t.clone()).require_grad()
 }
 
 #[test]
 fn statistics_and_gradients_equal_autodiff_for_every_chunk_size() {
-    let device = Device::flex();
-    let case = case(&device);
-    let tracked = |t: &Tensor<2>| Tensor::from_inner(t.clone()).require_grad();
-    let (hidden, weight) = (tracked(&case.hidden), tracked(&case.weight));
-    let expected = plain(&case, hidden.clone(), weight.clone());
-    let loss = parts(&expected)
-        .into_iter()
-        .zip(&case.upstream)
-        .map(|(stat, up)| (stat * Tensor::from_inner(up.clone())).sum())
-        .reduce(|a, b| a + b)
-        .expect("four parts");
-    let grads = loss.backward();
-    let [logprobs, entropy, sum_sq, mean] = case.upstream.clone();
-    let upstream = HeadStats {
-        logprobs,
-        entropy: Some(entropy),
-        sum_sq: Some(sum_sq),
-        mean_logprob: Some(mean),
-    };
-    for chunk_rows in [1, 4, N, 100] {
-        let head = Head {
-            hidden: case.hidden.clone(),
-            weight: case.weight.clone(),
-            labels: &case.labels,
-            temperature: &case.temperature,
-            chunk_rows,
+    for (full, direction) in DIRECTIONS.into_iter().flat_map(|d| [(false, d), (true, d)]) {
+        let case = case(full);
+        let hidden = tracked(&case.hidden);
+        let layer = HeadLayer {
+            weight: tracked(&case.layer.weight),
+            bias: case.layer.bias.as_ref().map(tracked),
+            ..case.layer
         };
-        let stats = head.stats(needs()).expect("a valid head");
-        for (ours, theirs) in parts(&stats).into_iter().zip(parts(&expected)) {
-            close(ours, theirs.inner(), "a statistic");
+        let expected = case.plain(hidden.clone(), &layer, direction);
+        let mut loss = Tensor::from_inner(Tensor::zeros([1], (&Device::flex(), DType::F64)));
+        expected.clone().zip(case.upstream.clone(), |stat, up| {
+            loss = loss.clone() + (stat * Tensor::from_inner(up)).sum();
+        });
+        let grads = loss.backward();
+        for chunk_rows in [1, 4, N, 100] {
+            let head = case.head(chunk_rows);
+            let stats = head.stats(needs(direction)).unwrap();
+            stats.zip(expected.clone(), |ours, theirs| close(ours, theirs.inner(), "a statistic"));
+            let ours = head.backward(needs(direction), &case.upstream, true).unwrap();
+            close(ours.hidden, hidden.grad(&grads).unwrap(), "hidden gradient");
+            close(ours.weight.unwrap(), layer.weight.grad(&grads).unwrap(), "weight gradient");
+            assert_eq!(ours.bias.is_some(), full);
+            if let (Some(ours), Some(bias)) = (ours.bias, &layer.bias) {
+                close(ours, bias.grad(&grads).unwrap(), "bias gradient");
+            }
         }
-        let ours = head.backward(&upstream, true).expect("a valid head");
-        close(ours.hidden, hidden.grad(&grads).expect("tracked"), "hidden gradient");
-        let d_weight = ours.weight.expect("asked for");
-        close(d_weight, weight.grad(&grads).expect("tracked"), "weight gradient");
     }
 }
 
 #[test]
 fn one_walk_equals_two() {
-    let device = Device::flex();
-    let case = case(&device);
-    let head = Head {
-        hidden: case.hidden.clone(),
-        weight: case.weight.clone(),
-        labels: &case.labels,
-        temperature: &case.temperature,
-        chunk_rows: 4,
-    };
-    let coefficients = &case.upstream[0];
-    let (stats, grads) = head.stats_and_grads(Needs::NONE, coefficients, true).expect("valid");
-    close(stats.logprobs, head.stats(Needs::NONE).expect("valid").logprobs, "logprobs");
-    let two = head.backward(&HeadStats::from_logprobs(coefficients.clone()), true).expect("valid");
+    let case = case(true);
+    let head = case.head(4);
+    let coefficients = &case.upstream.logprobs;
+    let (stats, grads) = head.stats_and_grads(Needs::NONE, coefficients, true).unwrap();
+    close(stats.logprobs, head.stats(Needs::NONE).unwrap().logprobs, "logprobs");
+    let upstream = HeadStats::from_logprobs(coefficients.clone());
+    let two = head.backward(Needs::NONE, &upstream, true).unwrap();
     close(grads.hidden, two.hidden, "hidden gradient");
-    close(grads.weight.expect("asked"), two.weight.expect("asked"), "weight gradient");
-    let frozen = head.stats_and_grads(Needs::NONE, coefficients, false).expect("valid").1;
-    assert!(frozen.weight.is_none());
+    close(grads.weight.unwrap(), two.weight.unwrap(), "weight gradient");
+    close(grads.bias.unwrap(), two.bias.unwrap(), "bias gradient");
+    let frozen = head.stats_and_grads(Needs::NONE, coefficients, false).unwrap().1;
+    assert!(frozen.weight.is_none() && frozen.bias.is_none());
+}
+
+#[test]
+fn equal_distributions_have_no_divergence() {
+    let case = case(true);
+    let reference = HeadInput { hidden: case.hidden.clone(), layer: case.layer.clone() };
+    let head = Head { reference: Some(reference), ..case.head(5) };
+    for direction in DIRECTIONS {
+        let divergence = head.stats(needs(direction)).unwrap().full_kl.unwrap();
+        close(divergence.zeros_like(), divergence, "divergence");
+    }
 }
 
 #[test]
 fn extreme_logits_stay_finite() {
     let device = Device::flex();
-    let head = Head {
-        hidden: Tensor::from_data([[1e4_f32], [-1e4]], &device),
-        weight: Tensor::from_data([[1.0_f32], [-1.0], [0.5]], &device),
-        labels: &[1, 1],
-        temperature: &[1.0, 1.0],
-        chunk_rows: 256,
-    };
-    let stats = head.stats(needs()).expect("valid");
-    let finite = |t: &Tensor<1>| t.clone().into_data().iter::<f32>().all(f32::is_finite);
-    assert!(parts(&stats).iter().all(finite), "{stats:?}");
-    assert_eq!(stats.logprobs.into_data().try_to_vec::<f32>().expect("f32"), [-2e4, 0.0]);
+    let hidden = Tensor::from_data([[1e4_f32], [-1e4]], &device);
+    let layer = HeadLayer::new(Tensor::from_data([[1.0_f32], [-1.0], [0.5]], &device));
+    let head = Head::new(hidden.clone(), layer.clone(), &[1, 1], &[1.0, 1.0]);
+    let head = Head { reference: Some(HeadInput { hidden: hidden.neg(), layer }), ..head };
+    for direction in DIRECTIONS {
+        let stats = head.stats(needs(direction)).unwrap();
+        let finite = |t: Tensor<1>| t.into_data().iter::<f32>().all(f32::is_finite);
+        stats.as_ref().map(|t| assert!(finite(t.clone()), "{direction:?} {stats:?}"));
+        let logprobs: Vec<f32> = stats.logprobs.clone().into_data().iter::<f32>().collect();
+        assert_eq!(logprobs, [-2e4, 0.0]);
+        let ones = stats.map(|t| t.ones_like());
+        let grads = head.backward(needs(direction), &ones, true).unwrap();
+        assert!(finite(grads.hidden.flatten(0, 1)), "{direction:?}");
+        assert!(finite(grads.weight.unwrap().flatten(0, 1)), "{direction:?}");
+    }
 }
 
 #[test]
-fn bad_targets_are_named() {
+fn what_does_not_fit_is_named() {
     let device = Device::flex();
-    let head = |labels, temperature| Head {
-        hidden: Tensor::zeros([1, 2], &device),
-        weight: Tensor::zeros([3, 2], &device),
-        labels,
-        temperature,
-        chunk_rows: 256,
+    let layer = HeadLayer::new(Tensor::zeros([3, 2], &device));
+    let head = |labels, temperature| {
+        Head::new(Tensor::zeros([1, 2], &device), layer.clone(), labels, temperature)
     };
-    let error = |h: Head<'_>| h.stats(Needs::NONE).expect_err("bad").to_string();
-    assert_eq!(error(head(&[3], &[1.0])), "batch: a label is 3, must be below 3");
-    assert_eq!(error(head(&[1], &[0.0])), "`temperature` is 0, expected a positive number");
-    assert_eq!(error(head(&[1, 1], &[1.0])), "labels: 2 entries, expected 1");
+    let error = |h: Head<'_>, n| h.stats(n).unwrap_err().to_string();
+    let none = Needs::NONE;
+    assert_eq!(error(head(&[3], &[1.0]), none), "batch: a label is 3, must be below 3");
+    assert_eq!(error(head(&[1], &[0.0]), none), "`temperature` is 0, expected a positive number");
+    assert_eq!(error(head(&[1, 1], &[1.0]), none), "labels: 2 entries, expected 1");
+    let text = "the statistic `full_kl` is not available: there is no reference to compare with";
+    assert_eq!(error(head(&[1], &[1.0]), needs(KlDirection::Forward)), text);
+    let other = HeadLayer::new(Tensor::zeros([4, 2], &device));
+    let reference = Some(HeadInput { hidden: Tensor::zeros([1, 2], &device), layer: other });
+    let text = "vocabulary of the reference: 4 entries, expected 3";
+    assert_eq!(error(Head { reference, ..head(&[1], &[1.0]) }, none), text);
+    let layer = HeadLayer { softcap: Some(0.0), ..layer.clone() };
+    let text = "`softcap` is 0, expected a positive number";
+    assert_eq!(error(Head { layer, ..head(&[1], &[1.0]) }, none), text);
 }

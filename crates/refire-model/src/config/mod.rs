@@ -7,7 +7,7 @@ mod tiny;
 pub use rope::{Rope, RopeScaling};
 pub use tiny::TinyLlama;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What defines a decoder of the Llama family.
 ///
@@ -35,6 +35,9 @@ pub struct ModelConfig {
     pub max_position_embeddings: usize,
     /// The head shares the embedding's weight.
     pub tie_word_embeddings: bool,
+    /// A score per token in the place of logits (`...ForSequenceClassification` with one label):
+    /// a value or reward model.
+    pub score_head: bool,
     /// The four attention projections have biases.
     pub attention_bias: bool,
     /// The three feed-forward projections have biases.
@@ -59,7 +62,25 @@ impl ModelConfig {
         let attention =
             2 * h * q + 2 * h * kv + usize::from(self.attention_bias) * (q + 2 * kv + h);
         let mlp = 3 * h * i + usize::from(self.mlp_bias) * (2 * i + h);
-        let head = if self.tie_word_embeddings { 0 } else { self.vocab_size * h };
+        let head = match (self.score_head, self.tie_word_embeddings) {
+            (true, _) => h,
+            (false, true) => 0,
+            (false, false) => self.vocab_size * h,
+        };
         self.vocab_size * h + head + self.num_hidden_layers * (attention + mlp + 2 * h) + h
+    }
+
+    /// Turns the configuration of a language model into that of a model of scores, in the file's
+    /// words too.
+    pub(crate) fn make_scorer(&mut self) {
+        self.score_head = true;
+        let named = |raw: &Map<String, Value>| {
+            let name = raw.get("architectures")?.as_array()?.first()?.as_str()?;
+            Some(name.replace("ForCausalLM", "ForSequenceClassification"))
+        };
+        let name = named(&self.raw).unwrap_or_else(|| "LlamaForSequenceClassification".to_owned());
+        self.raw.insert("architectures".to_owned(), json!([name]));
+        self.raw.insert("id2label".to_owned(), json!({"0": "LABEL_0"}));
+        self.raw.insert("label2id".to_owned(), json!({"LABEL_0": 0}));
     }
 }

@@ -45,6 +45,7 @@ impl ModelConfig {
             tie_word_embeddings: fields
                 .optional("tie_word_embeddings", Fields::flag)?
                 .unwrap_or(false),
+            score_head: score_head(&fields)?,
             attention_bias: fields.optional("attention_bias", Fields::flag)?.unwrap_or(false),
             mlp_bias: fields.optional("mlp_bias", Fields::flag)?.unwrap_or(false),
             rope: rope(&fields)?,
@@ -67,6 +68,24 @@ impl ModelConfig {
         }
         Ok(config)
     }
+}
+
+/// Whether the folder holds a model of scores; one with several labels is refused.
+fn score_head(fields: &Fields<'_>) -> Result<bool, ModelError> {
+    let names = fields.map.get("architectures").and_then(Value::as_array);
+    let scores = names.into_iter().flatten().filter_map(Value::as_str);
+    if !scores.into_iter().any(|name| name.ends_with("ForSequenceClassification")) {
+        return Ok(false);
+    }
+    let labels = match fields.map.get("id2label").and_then(Value::as_object) {
+        Some(labels) => labels.len(),
+        None => fields.optional("num_labels", Fields::positive)?.unwrap_or(2),
+    };
+    if labels == 1 {
+        return Ok(true);
+    }
+    let expected = "one label: a model of scores, not of classes".to_owned();
+    Err(fields.error("num_labels", labels.to_string(), expected))
 }
 
 fn rope(fields: &Fields<'_>) -> Result<Rope, ModelError> {

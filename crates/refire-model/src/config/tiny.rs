@@ -79,6 +79,7 @@ impl TinyLlama {
             rms_norm_eps: 1e-5,
             max_position_embeddings: self.context,
             tie_word_embeddings: true,
+            score_head: false,
             attention_bias: false,
             mlp_bias: false,
             rope: Rope { theta: 10_000.0, scaling: RopeScaling::Default },

@@ -33,6 +33,8 @@ pub struct Decoder {
     pub model: Body,
     /// The head; absent where it shares the embedding's weight.
     pub lm_head: Option<Linear>,
+    /// From hidden states to one score per token, in value and reward models.
+    pub score: Option<Linear>,
     /// The shape.
     #[module(skip)]
     pub config: ModelConfig,
@@ -68,9 +70,31 @@ impl Decoder {
                 layers,
                 norm: make.norm("model.norm"),
             },
-            lm_head: (!config.tie_word_embeddings).then(|| make.linear("lm_head", v, h, false)),
+            lm_head: (!config.tie_word_embeddings && !config.score_head)
+                .then(|| make.linear("lm_head", v, h, false)),
+            score: config.score_head.then(|| make.linear("score", 1, h, false)),
             config: config.clone(),
         }
+    }
+
+    /// The same body with a fresh score head in the place of the language-model head: the start of
+    /// a critic or a reward model. Its weights are normal with deviation `initializer_range`.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use refire_model::{Decoder, TinyLlama};
+    /// let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+    /// let scorer = decoder.with_score_head(1);
+    /// assert!(scorer.config.score_head && scorer.lm_head.is_none());
+    /// ```
+    pub fn with_score_head(mut self, seed: u64) -> Self {
+        let (h, device) = (self.config.hidden_size, self.head_weight().inner().device());
+        let values = normals(seed, "score.weight", h, self.config.initializer_range);
+        let weight = Param::from_data(TensorData::new(values, [1, h]), &device);
+        self.score = Some(Linear { weight, bias: None });
+        self.lm_head = None;
+        self.config.make_scorer();
+        self
     }
 
     /// The head's weight `[vocab, hidden]`.
@@ -91,11 +115,23 @@ impl Decoder {
     /// # Errors
     /// For token ids beyond the embedding and rows beyond the context.
     pub fn hidden(&self, rows: &Rows) -> Result<Tensor<2>, ModelError> {
+        self.hidden_with(rows, None)
+    }
+
+    /// As [`hidden`](Self::hidden), with something added to the embeddings `[rows * time, hidden]`.
+    pub(crate) fn hidden_with(
+        &self,
+        rows: &Rows,
+        noise: Option<Tensor<2>>,
+    ) -> Result<Tensor<2>, ModelError> {
         rows.check(&self.config)?;
         let weight = self.model.embed_tokens.weight.val();
         let (device, dtype) = (weight.device(), weight.dtype());
         let positions = Positions::new(&self.config, rows.width(), &device, dtype);
         let mut x = self.model.embed_tokens.forward(rows.ids(&device));
+        if let Some(noise) = noise {
+            x = x + noise;
+        }
         for layer in &self.model.layers {
             x = layer.forward(x, rows.len(), &positions, &self.config);
         }

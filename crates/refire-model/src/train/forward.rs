@@ -3,20 +3,32 @@
 use crate::{Decoder, ModelError, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-use refire_core::{BoxError, Needs};
-use refire_objective::head::{Head, HeadStats, chunk_rows};
+use refire_core::{BoxError, KlDirection, Needs, Purpose, Stream};
+use refire_objective::head::{Head, HeadInput, HeadLayer, HeadStats};
 use refire_objective::{HeadQuery, InputEdit, ObjectiveError, TokenBatch, TokenStats};
 
 /// A batch as the network reads it.
 pub(crate) struct Plan {
     rows: Rows,
+    /// Noise on the embeddings.
+    noise: Option<Noise>,
     /// Where each target's hidden state lies among `rows * width`.
     sources: Vec<usize>,
     /// Where each target goes among the result's `rows * width`.
     places: Vec<usize>,
+    /// Which of the batch's targets each is.
+    targets: Vec<usize>,
     labels: Vec<u32>,
     temperature: Vec<f32>,
     result: [usize; 2],
+}
+
+/// NEFTune's noise: uniform in `[-1, 1] * alpha / sqrt(length * hidden)`.
+struct Noise {
+    alpha: f64,
+    seed: u64,
+    /// Segment of each row, part of the draws' key.
+    segments: Vec<usize>,
 }
 
 impl Plan {
@@ -24,14 +36,17 @@ impl Plan {
     /// targets are those of the batch; each puts them at their places in the whole result.
     pub(crate) fn shards(
         batch: &TokenBatch,
-        query: &HeadQuery<'_>,
+        temperature: &[f32],
         shards: usize,
     ) -> Result<Vec<Self>, BoxError> {
         batch.validate()?;
-        if let InputEdit::Noise { .. } = batch.input_edit {
-            return Err(ModelError::InputEdit { edit: "noise" }.into());
+        if !matches!(
+            batch.input_edit,
+            InputEdit::None | InputEdit::Tokens(_) | InputEdit::Noise { .. }
+        ) {
+            return Err(ModelError::InputEdit { edit: format!("{:?}", batch.input_edit) }.into());
         }
-        let (found, expected) = (query.temperature.len(), batch.rows);
+        let (found, expected) = (temperature.len(), batch.rows);
         if found != expected {
             let what = "temperatures of a query";
             return Err(ObjectiveError::Count { what, found, expected }.into());
@@ -48,15 +63,17 @@ impl Plan {
         let plan = |segments: &[usize]| {
             let rows = Rows::new(segments.iter().map(|s| batch.expanded(*s)).collect());
             let width = rows.width();
-            let mut plan = Self { result: [batch.rows, batch.width], ..Self::empty(rows) };
+            let result = [batch.rows, batch.width];
+            let mut plan = Self { result, noise: noise(batch, segments), ..Self::empty(rows) };
             for (row, segment) in segments.iter().enumerate() {
                 let start = row * width + batch.offset(*segment);
                 for index in &by_segment[*segment] {
                     let target = &batch.targets[*index];
                     plan.sources.push(start + target.position - 1);
                     plan.places.push(target.row * batch.width + target.column);
+                    plan.targets.push(*index);
                     plan.labels.push(labels[*index]);
-                    plan.temperature.push(query.temperature[target.row]);
+                    plan.temperature.push(temperature[target.row]);
                 }
             }
             plan
@@ -70,8 +87,10 @@ impl Plan {
     fn empty(rows: Rows) -> Self {
         Self {
             rows,
+            noise: None,
             sources: Vec::new(),
             places: Vec::new(),
+            targets: Vec::new(),
             labels: Vec::new(),
             temperature: Vec::new(),
             result: [0, 0],
@@ -84,19 +103,26 @@ impl Plan {
 
     /// Hidden states at the targets, `[n, hidden]`, tracked if the decoder's weights are.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
-        let hidden = decoder.hidden(&self.rows)?;
+        let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.rows, decoder));
+        let hidden = decoder.hidden_with(&self.rows, noise)?;
         let sources = positions(&self.sources, &hidden.device());
         Ok(hidden.select(0, sources))
     }
 
-    pub(crate) fn head(&self, hidden: Tensor<2>, decoder: &Decoder) -> Head<'_> {
-        Head {
-            hidden: hidden.inner(),
-            weight: decoder.head_weight().inner(),
-            labels: &self.labels,
-            temperature: &self.temperature,
-            chunk_rows: chunk_rows(decoder.config.vocab_size),
-        }
+    /// The head over these targets; `reference` covers those of the whole batch.
+    pub(crate) fn head(
+        &self,
+        hidden: Tensor<2>,
+        decoder: &Decoder,
+        reference: Option<&HeadInput>,
+    ) -> Head<'_> {
+        let hidden = hidden.inner();
+        let reference = reference.map(|all| HeadInput {
+            hidden: all.hidden.clone().select(0, positions(&self.targets, &hidden.device())),
+            layer: all.layer.clone(),
+        });
+        let head = Head::new(hidden, layer(decoder), &self.labels, &self.temperature);
+        Head { reference, ..head }
     }
 
     /// Flat values `[n]` at their places in `[rows, time]`, 0 elsewhere.
@@ -117,37 +143,74 @@ impl Plan {
 
     /// Statistics of a batch without targets: zeros.
     pub(crate) fn zeros(&self, needs: Needs, device: &Device) -> TokenStats {
-        let zero = || Tensor::<2>::zeros(self.result, device);
-        TokenStats {
-            logprobs: zero(),
-            entropy: needs.entropy.then(zero),
-            sum_sq: needs.sum_sq.then(zero),
-            mean_logprob: needs.mean_logprob.then(zero),
-            full_kl: None,
-        }
+        TokenStats::filled(needs, || Tensor::<2>::zeros(self.result, device))
     }
 
     pub(crate) fn spread_all(&self, stats: HeadStats) -> TokenStats {
-        TokenStats {
-            logprobs: self.spread(stats.logprobs),
-            entropy: stats.entropy.map(|t| self.spread(t)),
-            sum_sq: stats.sum_sq.map(|t| self.spread(t)),
-            mean_logprob: stats.mean_logprob.map(|t| self.spread(t)),
-            full_kl: None,
-        }
+        stats.map(|flat| self.spread(flat))
     }
+}
+
+impl Noise {
+    /// `[rows * width, hidden]`; each token has draws of its own, whatever else is in the batch.
+    fn tensor(&self, rows: &Rows, decoder: &Decoder) -> Tensor<2> {
+        let (width, hidden) = (rows.width(), decoder.config.hidden_size);
+        let mut values = vec![0.0_f32; rows.len() * width * hidden];
+        let of_rows = values.chunks_exact_mut(width * hidden).zip(rows.as_slice());
+        for ((row, tokens), segment) in of_rows.zip(&self.segments) {
+            let scale = self.alpha / ((tokens.len() * hidden) as f64).sqrt();
+            for (position, token) in row.chunks_exact_mut(hidden).take(tokens.len()).enumerate() {
+                let (purpose, id) = (Purpose::named("neftune"), *segment as u64);
+                let mut draws = Stream::new(self.seed, purpose, 0, id, position as u64);
+                token.iter_mut().for_each(|x| *x = ((2.0 * draws.uniform() - 1.0) * scale) as f32);
+            }
+        }
+        let data = TensorData::new(values, [rows.len() * width, hidden]);
+        Tensor::from_data(data, &decoder.model.embed_tokens.weight.val().device())
+    }
+}
+
+fn noise(batch: &TokenBatch, segments: &[usize]) -> Option<Noise> {
+    match batch.input_edit {
+        InputEdit::Noise { alpha, seed } => {
+            Some(Noise { alpha, seed, segments: segments.to_vec() })
+        }
+        _ => None,
+    }
+}
+
+/// The decoder's last layer, untracked.
+pub(crate) fn layer(decoder: &Decoder) -> HeadLayer {
+    HeadLayer::new(decoder.head_weight().inner())
 }
 
 /// Statistics of all shards in one result.
 pub(crate) fn join(parts: impl IntoIterator<Item = TokenStats>) -> Option<TokenStats> {
-    let add = |a: Option<Tensor<2>>, b: Option<Tensor<2>>| a.zip(b).map(|(a, b)| a + b);
-    parts.into_iter().reduce(|a, b| TokenStats {
-        logprobs: a.logprobs + b.logprobs,
-        entropy: add(a.entropy, b.entropy),
-        sum_sq: add(a.sum_sq, b.sum_sq),
-        mean_logprob: add(a.mean_logprob, b.mean_logprob),
-        full_kl: add(a.full_kl, b.full_kl),
-    })
+    parts.into_iter().reduce(|a, b| a.zip(b, |a, b| a + b))
+}
+
+/// The reference's side of a divergence, if one is asked for.
+pub(crate) fn reference(
+    batch: &TokenBatch,
+    query: &HeadQuery<'_>,
+) -> Result<Option<HeadInput>, BoxError> {
+    match (query.needs.full_kl, query.reference) {
+        (Some(direction), Some(reference)) => {
+            check(direction)?;
+            reference.head_input(batch).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn check(direction: KlDirection) -> Result<(), ObjectiveError> {
+    match direction {
+        KlDirection::JensenShannon { beta } if !(beta > 0.0 && beta < 1.0) => {
+            let (field, expected) = ("beta", "strictly between 0 and 1");
+            Err(ObjectiveError::OutOfRange { field, value: beta.to_string(), expected })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Statistics without gradient.
@@ -157,16 +220,38 @@ pub(crate) fn token_stats(
     query: &HeadQuery<'_>,
     shards: usize,
 ) -> Result<TokenStats, BoxError> {
-    let plans = Plan::shards(batch, query, shards)?;
+    let plans = Plan::shards(batch, query.temperature, shards)?;
+    let reference = reference(batch, query)?;
     let stats = plans.par_iter().map(|plan| {
         if plan.is_empty() {
             return Ok(plan.zeros(query.needs, &decoder.head_weight().inner().device()));
         }
-        let stats = plan.head(plan.hidden(decoder)?, decoder).stats(query.needs)?;
-        Ok(plan.spread_all(stats))
+        let head = plan.head(plan.hidden(decoder)?, decoder, reference.as_ref());
+        Ok(plan.spread_all(head.stats(query.needs)?))
     });
     let stats: Vec<TokenStats> = stats.collect::<Result<_, BoxError>>()?;
     join(stats).ok_or_else(|| ModelError::Weights { reason: "a batch without shards" }.into())
+}
+
+/// Hidden states at the batch's targets, in their order, and the head.
+pub(crate) fn head_input(
+    decoder: &Decoder,
+    batch: &TokenBatch,
+    shards: usize,
+) -> Result<HeadInput, BoxError> {
+    let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards)?;
+    let plans: Vec<_> = plans.into_iter().filter(|plan| !plan.is_empty()).collect();
+    let layer = layer(decoder);
+    let (device, width) = (layer.weight.device(), decoder.config.hidden_size);
+    if plans.is_empty() {
+        return Ok(HeadInput { hidden: Tensor::zeros([0, width], &device), layer });
+    }
+    let hidden = plans.par_iter().map(|plan| plan.hidden(decoder).map(Tensor::inner));
+    let hidden = Tensor::cat(hidden.collect::<Result<Vec<_>, _>>()?, 0);
+    let mut order = vec![0; batch.targets.len()];
+    let read = plans.iter().flat_map(|plan| &plan.targets);
+    read.enumerate().for_each(|(place, target)| order[*target] = place);
+    Ok(HeadInput { hidden: hidden.select(0, positions(&order, &device)), layer })
 }
 
 fn positions(values: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -1,7 +1,8 @@
-use super::forward::token_stats;
+use super::forward::{head_input, token_stats};
 use crate::Decoder;
 use burn::module::Module;
 use refire_core::BoxError;
+use refire_objective::head::HeadInput;
 use refire_objective::{FrozenPolicy, HeadQuery, TokenBatch, TokenStats};
 
 /// A decoder that only answers: the reference of a KL term, an old policy.
@@ -32,5 +33,9 @@ impl FrozenPolicy for FrozenDecoder {
         query: &HeadQuery<'_>,
     ) -> Result<TokenStats, BoxError> {
         token_stats(&self.decoder, batch, query, self.shards)
+    }
+
+    fn head_input(&self, batch: &TokenBatch) -> Result<HeadInput, BoxError> {
+        head_input(&self.decoder, batch, self.shards)
     }
 }

@@ -1,15 +1,17 @@
 use super::adamw::AdamW;
-use super::forward::{Plan, join, token_stats};
+use super::forward::{Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
+use super::shard::Shard;
 use super::{AdamWConfig, FrozenDecoder, WeightHandle};
 use crate::decoder::{MapParam, map_params};
+use crate::pretrained::copy;
 use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use refire_core::BoxError;
-use refire_objective::head::{Head, HeadGrads, HeadStats};
+use refire_objective::head::HeadStats;
 use refire_objective::{
     Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, ObjectiveError, Policy, StepReport,
     TokenBatch, TokenStats, WeightInfo,
@@ -133,42 +135,14 @@ impl Learner {
         self.gradients.get(path)
     }
 
-    /// Backward through the bodies of all shards, then the sum in their order.
-    fn backward(&mut self, shards: Vec<Shard<'_>>, grads: Vec<HeadGrads>) {
-        let work: Vec<_> = shards.into_par_iter().zip(grads).map(Shard::backward).collect();
-        for gradients in work {
-            self.gradients.add_sum(gradients);
-        }
-    }
-}
-
-/// Some rows of a batch on their way through the network, with weights that are leaves of a graph
-/// of their own: graphs that share leaves can't run at once.
-struct Shard<'a> {
-    plan: &'a Plan,
-    decoder: Decoder,
-    hidden: Tensor<2>,
-}
-
-impl<'a> Shard<'a> {
-    fn forward(plan: &'a Plan, weights: &Decoder) -> Result<Self, BoxError> {
-        let decoder = weights.clone().train();
-        let hidden = plan.hidden(&decoder)?;
-        Ok(Self { plan, decoder, hidden })
+    /// How many shards read a batch.
+    pub(super) fn shards(&self) -> usize {
+        self.config.shards
     }
 
-    fn head(&self) -> Head<'_> {
-        self.plan.head(self.hidden.clone(), &self.decoder)
-    }
-
-    fn backward((shard, head): (Self, HeadGrads)) -> GradientSum {
-        let mut gradients = GradientSum::default();
-        let surrogate = (shard.hidden * Tensor::from_inner(head.hidden)).sum();
-        gradients.add_all(&shard.decoder, &surrogate.backward());
-        if let Some(weight) = head.weight {
-            gradients.add(shard.decoder.head_path(), weight.flatten(0, 1));
-        }
-        gradients
+    /// Adds the gradients of shards, in their order.
+    pub(super) fn add(&mut self, gradients: Vec<GradientSum>) {
+        gradients.into_iter().for_each(|sum| self.gradients.add_sum(sum));
     }
 }
 
@@ -188,7 +162,7 @@ impl Policy for Learner {
         query: &HeadQuery<'_>,
         loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
-        let plans = Plan::shards(batch, query, self.config.shards)?;
+        let plans = Plan::shards(batch, query.temperature, self.config.shards)?;
         if plans.iter().all(Plan::is_empty) {
             let zeros = plans.iter().map(|plan| plan.zeros(query.needs, &self.device));
             return report(&loss(join(zeros).ok_or(NO_SHARDS)?)?);
@@ -197,26 +171,31 @@ impl Policy for Learner {
         let weights = self.weights.with(|decoder, _| decoder.valid())?;
         let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights));
         let shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
+        let (needs, reference) = (query.needs, reference(batch, query)?);
+        let reference = reference.as_ref();
         if let Some(coefficients) = query.coefficients {
             let walk = |shard: &Shard<'_>| {
                 let flat = shard.plan.gather(coefficients.clone().inner());
-                shard.head().stats_and_grads(query.needs, &flat, true)
+                shard.head(reference).stats_and_grads(needs, &flat, true)
             };
             let walked: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
             let (stats, grads): (Vec<_>, Vec<_>) = walked.into_iter().unzip();
             let report = report(&loss(joined(&shards, stats)?)?)?;
-            self.backward(shards, grads);
+            self.add(shards.into_par_iter().zip(grads).map(Shard::backward).collect());
             return Ok(report);
         }
-        let stats = shards.par_iter().map(|shard| shard.head().stats(query.needs));
+        let stats = shards.par_iter().map(|shard| shard.head(reference).stats(needs));
         let stats: Vec<HeadStats> = stats.collect::<Result<_, _>>()?;
         let leaves = Leaves::new(joined(&shards, stats)?);
         let loss = loss(leaves.0.clone())?;
         let report = report(&loss)?;
         if let Some(grads) = leaves.gradients(&loss) {
-            let walk = |shard: &Shard<'_>| shard.head().backward(&grads.of(shard.plan), true);
+            let walk = |shard: &Shard<'_>| {
+                let grads = grads.clone().map(|grad| shard.plan.gather(grad));
+                shard.head(reference).backward(needs, &grads, true)
+            };
             let grads: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
-            self.backward(shards, grads);
+            self.add(shards.into_par_iter().zip(grads).map(Shard::backward).collect());
         }
         Ok(report)
     }
@@ -288,70 +267,33 @@ impl Policy for Learner {
     }
 }
 
-/// Copies a file, or a folder of files.
-fn copy(from: &Path, to: &Path) -> Result<(), ModelError> {
-    if !from.is_dir() {
-        return std::fs::copy(from, to).map(|_| ()).map_err(ModelError::io(from));
-    }
-    std::fs::create_dir_all(to).map_err(ModelError::io(to))?;
-    for entry in std::fs::read_dir(from).map_err(ModelError::io(from))? {
-        let entry = entry.map_err(ModelError::io(from))?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
 /// Statistics as autodiff leaves.
 struct Leaves(TokenStats);
 
 impl Leaves {
     fn new(stats: TokenStats) -> Self {
-        let leaf = |t: Tensor<2>| Tensor::from_inner(t).require_grad();
-        Self(TokenStats {
-            logprobs: leaf(stats.logprobs),
-            entropy: stats.entropy.map(leaf),
-            sum_sq: stats.sum_sq.map(leaf),
-            mean_logprob: stats.mean_logprob.map(leaf),
-            full_kl: stats.full_kl.map(leaf),
-        })
+        Self(stats.map(|t| Tensor::from_inner(t).require_grad()))
     }
 
     /// The loss's gradient with respect to them; `None` if it doesn't depend on any.
-    fn gradients(&self, loss: &Loss) -> Option<LeafGrads> {
+    fn gradients(&self, loss: &Loss) -> Option<TokenStats> {
         if !loss.total.is_tracked() {
             return None;
         }
         let grads = loss.total.backward();
-        let optional = |leaf: &Option<Tensor<2>>| leaf.as_ref().and_then(|leaf| leaf.grad(&grads));
-        let logprobs = &self.0.logprobs;
-        Some(LeafGrads(TokenStats {
-            logprobs: logprobs
-                .grad(&grads)
-                .unwrap_or_else(|| logprobs.clone().inner().zeros_like()),
-            entropy: optional(&self.0.entropy),
-            sum_sq: optional(&self.0.sum_sq),
-            mean_logprob: optional(&self.0.mean_logprob),
-            full_kl: None,
-        }))
+        let zero = || self.0.logprobs.clone().inner().zeros_like();
+        let found = self.0.as_ref().map(|leaf| leaf.grad(&grads));
+        Some(TokenStats {
+            logprobs: found.logprobs.unwrap_or_else(zero),
+            entropy: found.entropy.flatten(),
+            sum_sq: found.sum_sq.flatten(),
+            mean_logprob: found.mean_logprob.flatten(),
+            full_kl: found.full_kl.flatten(),
+        })
     }
 }
 
-/// Gradients with respect to statistics, `[rows, time]`.
-struct LeafGrads(TokenStats);
-
-impl LeafGrads {
-    fn of(&self, plan: &Plan) -> HeadStats {
-        let flat = |grad: &Tensor<2>| plan.gather(grad.clone());
-        HeadStats {
-            logprobs: flat(&self.0.logprobs),
-            entropy: self.0.entropy.as_ref().map(flat),
-            sum_sq: self.0.sum_sq.as_ref().map(flat),
-            mean_logprob: self.0.mean_logprob.as_ref().map(flat),
-        }
-    }
-}
-
-const NO_SHARDS: ModelError = ModelError::Weights { reason: "a batch without shards" };
+pub(super) const NO_SHARDS: ModelError = ModelError::Weights { reason: "a batch without shards" };
 
 fn joined(shards: &[Shard<'_>], stats: Vec<HeadStats>) -> Result<TokenStats, ModelError> {
     let parts = shards.iter().zip(stats).map(|(shard, stats)| shard.plan.spread_all(stats));
@@ -376,7 +318,8 @@ impl MapParam for Update<'_> {
     }
 }
 
-fn report(loss: &Loss) -> Result<LossReport, BoxError> {
+/// The loss's value, if it is finite.
+pub(super) fn report(loss: &Loss) -> Result<LossReport, BoxError> {
     let total = loss.total.clone().inner().try_into_scalar::<f32>();
     let total = total.map_err(|error| ModelError::Device {
         what: "the loss".to_owned(),

@@ -6,9 +6,12 @@ mod frozen;
 mod gradients;
 mod handle;
 mod learner;
+mod shard;
 mod state;
+mod value;
 
 pub use adamw::AdamWConfig;
 pub use frozen::FrozenDecoder;
 pub use handle::WeightHandle;
 pub use learner::{Learner, LearnerConfig};
+pub use value::{ScoreModel, ValueLearner};

@@ -1,0 +1,125 @@
+use crate::ObjectiveError;
+use burn::tensor::{Tensor, TensorData};
+use std::ops::Range;
+
+/// The last layer of a language model: from hidden states to logits.
+///
+/// ```text
+/// logits = cap tanh(scale (h W^T + b) / cap)
+/// ```
+///
+/// Soft capping is Gemma 2's, the scale Cohere's and Granite's.
+#[derive(Debug, Clone)]
+pub struct HeadLayer {
+    /// Weight `[vocab, hidden]`.
+    pub weight: Tensor<2>,
+    /// Bias `[vocab]`.
+    pub bias: Option<Tensor<1>>,
+    /// Factor of the logits.
+    pub logit_scale: f64,
+    /// Logits stay between minus and plus this.
+    pub softcap: Option<f64>,
+}
+
+/// Hidden states and the layer that reads them: one side of a divergence.
+#[derive(Debug, Clone)]
+pub struct HeadInput {
+    /// Hidden states `[n, hidden]`.
+    pub hidden: Tensor<2>,
+    /// The layer.
+    pub layer: HeadLayer,
+}
+
+/// Logits of a chunk before the temperature, and what their gradient needs.
+pub(super) struct Logits {
+    pub(super) values: Tensor<2>,
+    /// `d capped / d uncapped = 1 - tanh^2`, where there is a cap.
+    slope: Option<Tensor<2>>,
+}
+
+impl HeadLayer {
+    /// A weight and nothing else.
+    pub fn new(weight: Tensor<2>) -> Self {
+        Self { weight, bias: None, logit_scale: 1.0, softcap: None }
+    }
+
+    pub(super) fn logits(&self, hidden: Tensor<2>) -> Logits {
+        let mut values = hidden.matmul(self.weight.clone().transpose());
+        if let Some(bias) = &self.bias {
+            values = values + bias.clone().unsqueeze();
+        }
+        if self.logit_scale != 1.0 {
+            values = values * self.logit_scale;
+        }
+        let Some(cap) = self.softcap else { return Logits { values, slope: None } };
+        let tanh = (values * cap.recip()).tanh();
+        let slope = (tanh.clone() * tanh.clone()).neg() + 1.0;
+        Logits { values: tanh * cap, slope: Some(slope) }
+    }
+
+    /// From the gradient of the logits to that of `h W^T + b`.
+    pub(super) fn d_product(&self, d_logits: Tensor<2>, logits: &Logits) -> Tensor<2> {
+        let d = match &logits.slope {
+            Some(slope) => d_logits * slope.clone(),
+            None => d_logits,
+        };
+        if self.logit_scale == 1.0 { d } else { d * self.logit_scale }
+    }
+
+    /// Size of the vocabulary, if everything fits hidden states of this width.
+    pub(super) fn check(&self, hidden: usize) -> Result<usize, ObjectiveError> {
+        let [vocab, width] = self.weight.dims();
+        let shape = |what, found, expected| Err(ObjectiveError::Shape { what, found, expected });
+        if hidden != width {
+            return shape("the head's weight", vec![vocab, width], vec![vocab, hidden]);
+        }
+        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.dims() != [vocab]) {
+            return shape("the head's bias", bias.dims().to_vec(), vec![vocab]);
+        }
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let fields = [("logit_scale", Some(self.logit_scale)), ("softcap", self.softcap)];
+        for (field, value) in fields {
+            if let Some(value) = value.filter(|value| !positive(*value)) {
+                let (value, expected) = (value.to_string(), "a positive number");
+                return Err(ObjectiveError::OutOfRange { field, value, expected });
+            }
+        }
+        Ok(vocab)
+    }
+}
+
+impl HeadInput {
+    /// Log-probabilities `[rows, vocab]` of some rows.
+    pub(super) fn log_probs(&self, rows: Range<usize>, temperature: &[f32]) -> Tensor<2> {
+        let logits = self.layer.logits(self.hidden.clone().slice([rows])).values;
+        let scaled = match inverse(temperature, &logits) {
+            Some(scale) => logits * scale,
+            None => logits,
+        };
+        burn::tensor::activation::log_softmax(scaled, 1)
+    }
+
+    pub(super) fn check(&self, n: usize, vocab: usize) -> Result<(), ObjectiveError> {
+        let [found, width] = self.hidden.dims();
+        if found != n {
+            let what = "hidden states of the reference";
+            return Err(ObjectiveError::Count { what, found, expected: n });
+        }
+        let found = self.layer.check(width)?;
+        if found != vocab {
+            let what = "vocabulary of the reference";
+            return Err(ObjectiveError::Count { what, found, expected: vocab });
+        }
+        Ok(())
+    }
+}
+
+/// `1 / temperature` `[rows, 1]`, unless all are 1.
+pub(super) fn inverse(temperature: &[f32], like: &Tensor<2>) -> Option<Tensor<2>> {
+    if temperature.iter().all(|t| *t == 1.0) {
+        return None;
+    }
+    let scale: Vec<f64> = temperature.iter().map(|t| f64::from(*t).recip()).collect();
+    let data = TensorData::new(scale, [temperature.len(), 1]);
+    Some(Tensor::from_data(data, (&like.device(), like.dtype())))
+}
