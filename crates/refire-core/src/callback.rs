@@ -7,6 +7,10 @@ use std::path::Path;
 pub enum Phase {
     /// Supervised fine-tuning.
     Sft,
+    /// Preference optimisation.
+    Preference,
+    /// Training of a reward model.
+    Reward,
     /// Reinforcement learning.
     Rl,
 }
@@ -116,6 +120,8 @@ pub struct StepSettings {
     pub group_size: usize,
     /// How to draw them.
     pub sampling: SamplingParams,
+    /// Whether a greedy completion stands beside each group; the advantage decides.
+    pub greedy_sibling: bool,
 }
 
 /// Changes temperature, lengths and group size from step to step.

@@ -73,6 +73,27 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// A completion from data: nobody drew it, so its log-probabilities are 0; all tokens count.
+    ///
+    /// ```
+    /// use refire_core::Completion;
+    /// let completion = Completion::given(vec![5, 6, 2]);
+    /// assert!(completion.validate().is_ok() && !completion.is_truncated());
+    /// ```
+    pub fn given(tokens: Vec<u32>) -> Self {
+        let (n, last) = (tokens.len(), tokens.last().copied());
+        Self {
+            loss_mask: vec![true; n],
+            model_logprobs: vec![0.0; n],
+            behaviour_logprobs: vec![0.0; n],
+            versions: vec![0; n],
+            turns: Vec::new(),
+            text: String::new(),
+            finish: last.map_or(Finish::Environment, |token| Finish::EndToken { token }),
+            tokens,
+        }
+    }
+
     /// Number of tokens.
     pub fn len(&self) -> usize {
         self.tokens.len()

@@ -33,6 +33,14 @@ pub enum CoreError {
         /// Name of the column.
         column: &'static str,
     },
+    /// A prompt with judged completions that contradicts itself.
+    #[error("preference {id}: {reason}")]
+    Preference {
+        /// Its identity within the data set.
+        id: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// Saved state that doesn't fit the object it is given to.
     #[error("state of `{owner}` can't be restored: {reason}")]
     State {

@@ -45,6 +45,9 @@ pub struct Needs {
     pub full_kl: Option<KlDirection>,
     /// One greedy completion beside each group (ReMax).
     pub greedy_sibling: bool,
+    /// Rows that pair a prompt with another row's completion, at the end of the step, without a
+    /// score (KTO's estimate of the KL).
+    pub mismatched: bool,
 }
 
 impl Needs {
@@ -58,6 +61,7 @@ impl Needs {
         mean_logprob: false,
         full_kl: None,
         greedy_sibling: false,
+        mismatched: false,
     };
 
     /// What either asks for; if both want a full KL, `self` names the direction.
@@ -71,6 +75,7 @@ impl Needs {
             mean_logprob: self.mean_logprob || other.mean_logprob,
             full_kl: self.full_kl.or(other.full_kl),
             greedy_sibling: self.greedy_sibling || other.greedy_sibling,
+            mismatched: self.mismatched || other.mismatched,
         }
     }
 }

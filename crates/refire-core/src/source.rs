@@ -36,10 +36,50 @@ pub struct Row {
     /// Weight of each token's loss; `None` means 1.
     #[serde(default)]
     pub weights: Option<Vec<f32>>,
+    /// Lengths of the documents that the row packs, in order; empty means one document. Documents
+    /// don't see each other, and positions start again with each.
+    #[serde(default)]
+    pub documents: Vec<usize>,
 }
 
 impl Row {
-    /// Checks that mask and weights are as long as the tokens.
+    /// The documents of a packed row, as rows of their own; any other row as it is.
+    ///
+    /// ```
+    /// use refire_core::Row;
+    /// let row = Row {
+    ///     tokens: vec![1, 2, 3],
+    ///     loss_mask: vec![true; 3],
+    ///     documents: vec![2, 1],
+    ///     ..Row::default()
+    /// };
+    /// assert_eq!(row.into_documents()?[1].tokens, [3]);
+    /// # Ok::<(), refire_core::CoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When [`validate`](Self::validate) objects.
+    pub fn into_documents(self) -> Result<Vec<Self>, CoreError> {
+        self.validate()?;
+        if self.documents.is_empty() {
+            return Ok(vec![self]);
+        }
+        let mut start = 0;
+        let documents = self.documents.iter().map(|length| {
+            let range = start..start + length;
+            start = range.end;
+            Self {
+                id: self.id,
+                tokens: self.tokens[range.clone()].to_vec(),
+                loss_mask: self.loss_mask[range.clone()].to_vec(),
+                weights: self.weights.as_ref().map(|weights| weights[range].to_vec()),
+                documents: Vec::new(),
+            }
+        });
+        Ok(documents.collect())
+    }
+
+    /// Checks that mask, weights and documents cover the tokens.
     ///
     /// # Errors
     /// Names the column that differs.
@@ -53,7 +93,11 @@ impl Row {
             }
         };
         check("loss_mask", self.loss_mask.len())?;
-        self.weights.as_ref().map_or(Ok(()), |weights| check("weights", weights.len()))
+        self.weights.as_ref().map_or(Ok(()), |weights| check("weights", weights.len()))?;
+        if self.documents.is_empty() {
+            return Ok(());
+        }
+        check("documents", self.documents.iter().sum())
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Columns {
     pub entropy: Option<Ragged>,
     /// Sums of squared probabilities.
     pub sum_sq: Option<Ragged>,
+    /// Reward of the greedy completion beside each group, `None` where it has no score.
+    pub greedy_rewards: Option<Vec<Option<f64>>>,
 }
 
 /// All a step knows between its rewards and its update: completions, scores and columns.
@@ -80,6 +82,12 @@ impl<'a> StepView<'a> {
             if mask.len() != completion.len() {
                 let (found, tokens) = (mask.len(), completion.len());
                 return Err(CoreError::ColumnLength { column: "mask", found, tokens });
+            }
+        }
+        if let Some(greedy) = &self.columns.greedy_rewards {
+            let (what, found, expected) = ("greedy rewards", greedy.len(), self.groups.len());
+            if found != expected {
+                return Err(CoreError::Count { what, found, expected });
             }
         }
         let columns = [

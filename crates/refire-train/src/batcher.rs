@@ -1,7 +1,7 @@
 use crate::{MicroBatch, TrainError};
 use burn::tensor::Device;
-use refire_core::{Columns, StepView};
-use refire_objective::{Scope, Targets, TokenBatch, padded};
+use refire_core::{Columns, Row, StepView};
+use refire_objective::{Scope, Segment, Target, Targets, TokenBatch, padded};
 use std::ops::Range;
 
 /// Rows that are read together: their indices within the step.
@@ -66,7 +66,7 @@ pub(crate) struct StepBatch {
 }
 
 /// Builds the micro-batch of some rows. Only tokens under the mask are targets.
-pub(crate) fn step_batch(step: &StepView<'_>, part: &Part, device: &Device) -> StepBatch {
+pub(crate) fn step_batch(step: &StepView<'_>, part: &[usize], device: &Device) -> StepBatch {
     let all: Vec<_> = step.iter().collect();
     let rows: Vec<_> = part.iter().map(|row| all[*row]).collect();
     let masks: Vec<&[bool]> = part.iter().map(|row| step.mask[*row].as_slice()).collect();
@@ -76,7 +76,7 @@ pub(crate) fn step_batch(step: &StepView<'_>, part: &Part, device: &Device) -> S
     let width = tokens.width.max(1);
     tokens.width = width;
     let mut targets = Targets::new(padded::mask(masks.iter().copied(), width, device));
-    targets.row_ids = part.clone();
+    targets.row_ids = part.to_vec();
     targets.groups = rows.iter().map(|(group, _, _)| *group).collect();
     let column = |values: Vec<Vec<f32>>| {
         Some(padded::floats(values.iter().map(Vec::as_slice), width, device))
@@ -101,6 +101,40 @@ pub(crate) fn step_batch(step: &StepView<'_>, part: &Part, device: &Device) -> S
         if t > 0.0 { t } else { 1.0 }
     });
     StepBatch { tokens, temperature: temperature.collect(), targets }
+}
+
+/// The mask without the first token, which has no context.
+pub(crate) fn learned(row: &Row) -> Vec<bool> {
+    let mut mask = row.loss_mask.clone();
+    if let Some(first) = mask.first_mut() {
+        *first = false;
+    }
+    mask
+}
+
+/// Builds the micro-batch of some training rows.
+pub(crate) fn row_batch(rows: &[&Row], device: &Device) -> (TokenBatch, Targets) {
+    let masks: Vec<Vec<bool>> = rows.iter().map(|row| learned(row)).collect();
+    let mut batch = TokenBatch { rows: rows.len(), ..TokenBatch::default() };
+    for (row, (tokens, mask)) in rows.iter().map(|r| &r.tokens).zip(&masks).enumerate() {
+        batch.segments.push(Segment { tokens: tokens.clone(), parent: None });
+        let learned = (0..tokens.len()).filter(|position| mask[*position]);
+        let target = |position| Target { segment: row, position, row, column: position };
+        batch.targets.extend(learned.map(target));
+        batch.width = batch.width.max(tokens.len());
+    }
+    batch.width = batch.width.max(1);
+    let masks = masks.iter().map(Vec::as_slice);
+    let mut targets = Targets::new(padded::mask(masks, batch.width, device));
+    if rows.iter().any(|row| row.weights.is_some()) {
+        let weights: Vec<Vec<f32>> = rows
+            .iter()
+            .map(|row| row.weights.clone().unwrap_or_else(|| vec![1.0; row.tokens.len()]))
+            .collect();
+        let weights = padded::floats(weights.iter().map(Vec::as_slice), batch.width, device);
+        targets.weights = Some(weights);
+    }
+    (batch, targets)
 }
 
 #[cfg(test)]

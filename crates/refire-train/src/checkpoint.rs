@@ -1,6 +1,6 @@
 use crate::TrainError;
+use crate::drive::Trained;
 use refire_core::BoxError;
-use refire_objective::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -33,7 +33,7 @@ impl CheckpointConfig {
     }
 }
 
-/// What a checkpoint holds beside the policy: everything with memory, by name.
+/// What a checkpoint holds beside the models: everything with memory, by name.
 pub(crate) type States = BTreeMap<String, Vec<u8>>;
 
 /// What a checkpoint says about itself, in `run.json`.
@@ -50,7 +50,7 @@ pub(crate) struct RunInfo {
 pub(crate) fn save(
     config: &CheckpointConfig,
     info: &RunInfo,
-    policy: &dyn Policy,
+    models: &[(&str, Trained<'_>)],
     states: &States,
 ) -> Result<PathBuf, BoxError> {
     let path = config.dir.join(format!("step-{:08}", info.step));
@@ -58,7 +58,9 @@ pub(crate) fn save(
     remove(&temporary)?;
     let state_dir = temporary.join("state");
     fs::create_dir_all(&state_dir).map_err(TrainError::io("create", &state_dir))?;
-    policy.save_state(&temporary.join("policy"))?;
+    for (name, model) in models {
+        model.save_state(&temporary.join(name))?;
+    }
     for (name, bytes) in states {
         write(&state_dir.join(name), bytes)?;
     }

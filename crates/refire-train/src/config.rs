@@ -33,6 +33,11 @@ pub struct SftConfig {
     pub learning_rate: f64,
     /// Its course.
     pub schedule: Schedule,
+    /// Noise on the embeddings of this strength while training (NEFTune, arXiv 2310.05914; 5 is
+    /// usual).
+    pub neftune_alpha: Option<f64>,
+    /// Seed of that noise.
+    pub seed: u64,
     /// Also measure the entropy.
     pub log_entropy: bool,
     /// Steps between evaluations; 0 means never.
@@ -48,9 +53,60 @@ impl Default for SftConfig {
             micro_batch: MicroBatch::default(),
             learning_rate: 2e-5,
             schedule: Schedule::default(),
+            neftune_alpha: None,
+            seed: 0,
             log_entropy: false,
             evaluate_every: 0,
         }
+    }
+}
+
+/// Preference optimisation, and training of reward models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreferenceConfig {
+    /// Updates.
+    pub steps: u64,
+    /// Preferences per update: pairs, for most methods.
+    pub preferences_per_step: usize,
+    /// How an update is split.
+    pub micro_batch: MicroBatch,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Its course.
+    pub schedule: Schedule,
+    /// Also measure the entropy.
+    pub log_entropy: bool,
+}
+
+impl Default for PreferenceConfig {
+    /// TRL's learning rate and batch of `DPOConfig`.
+    fn default() -> Self {
+        Self {
+            steps: 1_000,
+            preferences_per_step: 8,
+            micro_batch: MicroBatch::default(),
+            learning_rate: 1e-6,
+            schedule: Schedule::default(),
+            log_entropy: false,
+        }
+    }
+}
+
+/// Training of a critic beside the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CriticConfig {
+    /// Peak learning rate; it follows the policy's schedule.
+    pub learning_rate: f64,
+    /// Steps at the start in which the critic alone is trained.
+    pub warmup_steps: u64,
+}
+
+impl Default for CriticConfig {
+    /// verl's: 1e-5, no warm-up.
+    fn default() -> Self {
+        Self { learning_rate: 1e-5, warmup_steps: 0 }
     }
 }
 
@@ -120,6 +176,8 @@ pub struct RlConfig {
     pub learning_rate: f64,
     /// Its course, in steps.
     pub schedule: Schedule,
+    /// Training of the critic, where there is one.
+    pub critic: CriticConfig,
     /// Completions cut off by the token limit don't enter the loss (overlong filtering); they stay
     /// in the group statistics, as in TRL.
     pub mask_truncated: bool,
@@ -146,6 +204,7 @@ impl Default for RlConfig {
             micro_batch: MicroBatch::default(),
             learning_rate: 1e-6,
             schedule: Schedule::default(),
+            critic: CriticConfig::default(),
             mask_truncated: false,
             refill: Refill::default(),
             on_unavailable: OnUnavailable::default(),
@@ -168,10 +227,15 @@ impl Problems {
         }
     }
 
-    fn rate(&mut self, value: f64) {
+    fn rate(&mut self, field: &'static str, value: f64) {
         if !(value.is_finite() && value >= 0.0) {
-            self.0.push(format!("`learning_rate` is {value}, expected a number from 0"));
+            self.0.push(format!("`{field}` is {value}, expected a number from 0"));
         }
+    }
+
+    fn micro_batch(&mut self, micro_batch: MicroBatch) {
+        self.positive("micro_batch.rows", micro_batch.rows);
+        self.positive("micro_batch.tokens", micro_batch.tokens);
     }
 
     fn finish(self) -> Result<(), TrainError> {
@@ -187,9 +251,23 @@ impl SftConfig {
     pub fn validate(&self) -> Result<(), TrainError> {
         let mut problems = Problems::new(&self.schedule);
         problems.positive("rows_per_step", self.rows_per_step);
-        problems.positive("micro_batch.rows", self.micro_batch.rows);
-        problems.positive("micro_batch.tokens", self.micro_batch.tokens);
-        problems.rate(self.learning_rate);
+        problems.micro_batch(self.micro_batch);
+        problems.rate("learning_rate", self.learning_rate);
+        problems.rate("neftune_alpha", self.neftune_alpha.unwrap_or_default());
+        problems.finish()
+    }
+}
+
+impl PreferenceConfig {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// Lists every problem.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let mut problems = Problems::new(&self.schedule);
+        problems.positive("preferences_per_step", self.preferences_per_step);
+        problems.micro_batch(self.micro_batch);
+        problems.rate("learning_rate", self.learning_rate);
         problems.finish()
     }
 }
@@ -207,8 +285,6 @@ impl RlConfig {
             ("group_size", self.group_size),
             ("epochs", self.epochs),
             ("minibatches", self.minibatches),
-            ("micro_batch.rows", self.micro_batch.rows),
-            ("micro_batch.tokens", self.micro_batch.tokens),
             ("refill.max_rounds", self.refill.max_rounds),
         ] {
             problems.positive(field, value);
@@ -224,7 +300,9 @@ impl RlConfig {
                 .0
                 .push("`temperature` is 0: greedy completions of a group are all equal".into());
         }
-        problems.rate(self.learning_rate);
+        problems.micro_batch(self.micro_batch);
+        problems.rate("learning_rate", self.learning_rate);
+        problems.rate("critic.learning_rate", self.critic.learning_rate);
         problems.finish()
     }
 }

@@ -136,6 +136,27 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// What a loop's step is when its source gives nothing: an error at the start, the end later.
+    pub(crate) fn exhausted(
+        what: &'static str,
+        step: u64,
+    ) -> Result<Option<refire_core::Metrics>, BoxError> {
+        if step == 0 { Err(Self::NoData { what }.into()) } else { Ok(None) }
+    }
+
+    /// Whether an objective's wish for a reference is met.
+    pub(crate) fn needs_reference(
+        objective: &str,
+        needs: refire_core::Needs,
+        there: bool,
+    ) -> Result<(), BoxError> {
+        if there || !(needs.ref_logprobs || needs.full_kl.is_some()) {
+            return Ok(());
+        }
+        let problem = format!("`{objective}` needs a reference, and there is none");
+        Err(Self::Config { problems: vec![problem] }.into())
+    }
+
     /// An [`Io`](Self::Io) error, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }

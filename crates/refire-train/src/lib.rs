@@ -21,22 +21,34 @@ mod display;
 mod drive;
 mod error;
 mod evaluate;
+mod judged;
+mod learn;
 mod log;
+mod preference;
+mod reference_cache;
 mod report;
+mod reward_model;
 mod rl;
 mod rollout;
 mod schedule;
 mod sft;
-mod update;
+mod trainer;
 
 pub use checkpoint::CheckpointConfig;
-pub use config::{MicroBatch, OnExhausted, OnUnavailable, Refill, RlConfig, SftConfig};
-pub use drive::Outcome;
+pub use config::{
+    CriticConfig, MicroBatch, OnExhausted, OnUnavailable, PreferenceConfig, Refill, RlConfig,
+    SftConfig,
+};
+pub use drive::{Emit, Loop, Outcome, Trained};
 pub use error::TrainError;
 pub use evaluate::{Evaluator, HeldOut};
 pub use log::{CompletionsLog, CompletionsLogConfig, Interrupt, MetricsLog, Progress};
+pub use preference::{PreferenceTrainer, Preferences};
+pub use reference_cache::ReferenceCache;
 pub use report::{Report, Sample};
-pub use rl::RlTrainer;
+pub use reward_model::{RewardModelling, RewardTrainer};
+pub use rl::{Rl, RlTrainer};
 pub use rollout::{RolloutStage, Rollouts};
 pub use schedule::{Decay, Schedule};
-pub use sft::SftTrainer;
+pub use sft::{Sft, SftTrainer};
+pub use trainer::Trainer;

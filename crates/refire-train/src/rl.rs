@@ -1,29 +1,43 @@
-use crate::drive::{Emit, Frame, Outcome, Stepper};
-use crate::{CheckpointConfig, Evaluator, RlConfig, RolloutStage, Rollouts, TrainError};
+use crate::batcher::{step_batch, step_parts};
+use crate::drive::{Emit, Loop, Trained};
+use crate::learn::{Gradient, Passes, counts, gap};
+use crate::{Evaluator, RlConfig, RolloutStage, Rollouts, TrainError, Trainer};
 use refire_core::{
-    Advantage, BoxError, Callback, Columns, Event, Metric, Metrics, Phase, Score, Stateful,
+    Advantage, BoxError, Columns, Event, Metric, Metrics, Needs, Phase, Score, Source, Stateful,
     StepController, StepSettings, StepView, WeightUpdate,
 };
-use refire_objective::{FrozenPolicy, Objective, Policy};
-use std::path::Path;
+use refire_objective::{Critic, FrozenPolicy, Objective, Policy, StepContext, ValueObjective};
+use std::time::Instant;
 
-/// Reinforcement learning with verifiable rewards: the parts, and the loop over them.
-pub struct RlTrainer {
-    pub(crate) policy: Box<dyn Policy>,
-    pub(crate) stage: RolloutStage,
-    pub(crate) advantage: Box<dyn Advantage>,
-    pub(crate) objective: Box<dyn Objective>,
-    pub(crate) config: RlConfig,
-    pub(crate) reference: Option<Box<dyn FrozenPolicy>>,
+/// Reinforcement learning with verifiable rewards.
+///
+/// One step: generate, score, filter; advantages; updates of the policy, and of the critic where
+/// there is one.
+pub type RlTrainer = Trainer<Rl>;
+
+/// The loop of [`RlTrainer`].
+pub struct Rl {
+    policy: Box<dyn Policy>,
+    stage: RolloutStage,
+    advantage: Box<dyn Advantage>,
+    objective: Box<dyn Objective>,
+    config: RlConfig,
+    reference: Option<Box<dyn FrozenPolicy>>,
+    critic: Option<Valued>,
     controller: Option<Box<dyn StepController>>,
     evaluator: Option<Box<dyn Evaluator>>,
     last: Option<Metrics>,
-    frame: Frame,
 }
 
-impl std::fmt::Debug for RlTrainer {
+/// A critic and what it minimises.
+struct Valued {
+    critic: Box<dyn Critic>,
+    objective: Box<dyn ValueObjective>,
+}
+
+impl std::fmt::Debug for Rl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RlTrainer").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Rl").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -40,102 +54,67 @@ impl RlTrainer {
         config: RlConfig,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let needs = advantage.needs().union(objective.needs());
-        let missing = [("values", needs.values), ("greedy_sibling", needs.greedy_sibling)];
-        let problems: Vec<String> = missing
-            .into_iter()
-            .filter(|(_, wanted)| *wanted)
-            .map(|(name, _)| {
-                format!("`{}` needs `{name}`, which this trainer can't give", objective.name())
-            })
-            .collect();
-        if !problems.is_empty() {
-            return Err(TrainError::Config { problems });
-        }
-        Ok(Self {
+        Ok(Self::of(Rl {
             policy,
             stage,
             advantage,
             objective,
             config,
             reference: None,
+            critic: None,
             controller: None,
             evaluator: None,
             last: None,
-            frame: Frame::default(),
-        })
+        }))
     }
 
     /// The frozen reference of a KL term.
     pub fn with_reference(mut self, reference: Box<dyn FrozenPolicy>) -> Self {
-        self.reference = Some(reference);
+        self.work.reference = Some(reference);
+        self
+    }
+
+    /// The critic whose values the advantage reads, and the loss that trains it.
+    pub fn with_critic(
+        mut self,
+        critic: Box<dyn Critic>,
+        objective: Box<dyn ValueObjective>,
+    ) -> Self {
+        self.work.critic = Some(Valued { critic, objective });
         self
     }
 
     /// Changes settings from step to step.
     pub fn with_controller(mut self, controller: Box<dyn StepController>) -> Self {
-        self.controller = Some(controller);
+        self.work.controller = Some(controller);
         self
     }
 
     /// Evaluates during training, with the stage's engine.
     pub fn with_evaluator(mut self, evaluator: Box<dyn Evaluator>) -> Self {
-        self.evaluator = Some(evaluator);
+        self.work.evaluator = Some(evaluator);
         self
-    }
-
-    /// Adds a callback.
-    pub fn with_callback(mut self, callback: impl Callback + 'static) -> Self {
-        self.frame.callbacks.push(Box::new(callback));
-        self
-    }
-
-    /// Writes checkpoints.
-    pub fn with_checkpoints(mut self, config: CheckpointConfig) -> Self {
-        self.frame.checkpoints = Some(config);
-        self
-    }
-
-    /// Goes on from a checkpoint folder, bit for bit.
-    ///
-    /// # Errors
-    /// When it can't be read or belongs to another kind of run.
-    pub fn resume(&mut self, path: &Path) -> Result<(), BoxError> {
-        self.framed(|frame, trainer| frame.resume(trainer, path))
-    }
-
-    /// Trains up to the configured number of steps.
-    ///
-    /// # Errors
-    /// When a part fails; where checkpoints are configured, the last complete step is saved.
-    pub fn run(&mut self) -> Result<Outcome, BoxError> {
-        let needs = self.advantage.needs().union(self.objective.needs());
-        if (needs.ref_logprobs || needs.full_kl.is_some()) && self.reference.is_none() {
-            let problem =
-                format!("`{}` needs a reference, and there is none", self.objective.name());
-            return Err(TrainError::Config { problems: vec![problem] }.into());
-        }
-        self.framed(|frame, trainer| frame.run(trainer))
     }
 
     /// The policy.
     pub fn policy(&self) -> &dyn Policy {
-        self.policy.as_ref()
+        self.work.policy.as_ref()
     }
 
     /// Gives the policy back.
     pub fn into_policy(self) -> Box<dyn Policy> {
-        self.policy
+        self.work.policy
     }
 
-    fn framed<R>(
-        &mut self,
-        act: impl FnOnce(&mut Frame, &mut Self) -> Result<R, BoxError>,
-    ) -> Result<R, BoxError> {
-        let mut frame = std::mem::take(&mut self.frame);
-        let result = act(&mut frame, self);
-        self.frame = frame;
-        result
+    /// The critic, if there is one.
+    pub fn critic(&self) -> Option<&dyn Critic> {
+        self.work.critic.as_ref().map(|valued| valued.critic.as_ref())
+    }
+}
+
+impl Rl {
+    fn needs(&self) -> Needs {
+        self.advantage.needs().union(self.objective.needs())
     }
 
     /// Masks in force: the completions' own, without those that the token limit cut off.
@@ -147,9 +126,121 @@ impl RlTrainer {
         });
         masks.collect()
     }
+
+    /// Columns that somebody asked for: of the policy as it stands, the reference and the critic.
+    fn columns(&self, view: &StepView<'_>) -> Result<Columns, BoxError> {
+        let needs = self.needs();
+        let (micro_batch, device) = (self.config.micro_batch, self.policy.device());
+        let passes = Passes { view, micro_batch, device };
+        let mut columns = Columns::default();
+        // With one update per step the policy itself is the old one.
+        let several = self.config.epochs * self.config.minibatches > 1;
+        if several || needs.old_logprobs || needs.sum_sq {
+            let own = Needs { entropy: needs.entropy, sum_sq: needs.sum_sq, ..Needs::NONE };
+            let old = passes.stats(own, &|batch, query| self.policy.token_stats(batch, query))?;
+            let version = self.policy.version();
+            let column = |rows| passes.column(rows, Source::Trainer, version);
+            columns.old_logprobs = Some(column(old.logprobs));
+            columns.entropy = old.entropy.map(column);
+            columns.sum_sq = old.sum_sq.map(column);
+        }
+        if let Some(reference) = self.reference.as_ref().filter(|_| needs.ref_logprobs) {
+            let rows =
+                passes.stats(Needs::NONE, &|batch, query| reference.token_stats(batch, query))?;
+            columns.ref_logprobs = Some(passes.column(rows.logprobs, Source::Reference, 0));
+        }
+        if let Some(Valued { critic, .. }) = self.critic.as_ref().filter(|_| needs.values) {
+            let values = passes.stats(Needs::NONE, &|batch, _| {
+                Ok(refire_objective::TokenStats::from_logprobs(critic.values(batch)?))
+            })?;
+            let version = critic.version();
+            columns.values = Some(passes.column(values.logprobs, Source::Critic, version));
+        }
+        Ok(columns)
+    }
+
+    /// All updates of a step.
+    fn update(
+        &mut self,
+        view: &StepView<'_>,
+        context: &StepContext,
+        step: u64,
+    ) -> Result<Metrics, BoxError> {
+        let course = self.config.schedule.rate(step, self.config.steps);
+        let rate = self.config.learning_rate * course;
+        let mut metrics = Metrics::default();
+        metrics.add(Metric::mean("learning_rate", rate, 1.0));
+        let groups: Vec<usize> = (0..view.groups.len()).collect();
+        let size = groups.len().div_ceil(self.config.minibatches);
+        for epoch in 0..self.config.epochs {
+            for (index, minibatch) in groups.chunks(size).enumerate() {
+                let first = epoch == 0 && index == 0;
+                if step >= self.config.critic.warmup_steps {
+                    self.update_policy(view, context, minibatch, (first, rate), &mut metrics)?;
+                }
+                let rate = self.config.critic.learning_rate * course;
+                self.update_critic(view, minibatch, rate, &mut metrics)?;
+            }
+        }
+        Ok(metrics)
+    }
+
+    fn update_policy(
+        &mut self,
+        view: &StepView<'_>,
+        context: &StepContext,
+        groups: &[usize],
+        (first, rate): (bool, f64),
+        metrics: &mut Metrics,
+    ) -> Result<(), BoxError> {
+        let clock = Instant::now();
+        let mut gradient = Gradient {
+            policy: self.policy.as_mut(),
+            reference: self.reference.as_deref(),
+            objective: self.objective.as_ref(),
+            micro_batch: self.config.micro_batch,
+            log_entropy: self.config.log_entropy,
+        };
+        let look = &mut |part: &[usize], batch: &_, stats: &_, metrics: &mut Metrics| {
+            if first {
+                gap(view, part, batch, stats, metrics);
+            }
+        };
+        metrics.extend(gradient.accumulate(view, context, groups, &|_, _| {}, look)?);
+        metrics.add(Metric::sum("backward_seconds", clock.elapsed().as_secs_f64()));
+        let clock = Instant::now();
+        let report = self.policy.step(rate)?;
+        metrics.add(Metric::mean("grad_norm", report.grad_norm, 1.0));
+        metrics.add(Metric::sum("optimizer_seconds", clock.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    fn update_critic(
+        &mut self,
+        view: &StepView<'_>,
+        groups: &[usize],
+        rate: f64,
+        metrics: &mut Metrics,
+    ) -> Result<(), BoxError> {
+        let Some(Valued { critic, objective }) = &mut self.critic else { return Ok(()) };
+        let clock = Instant::now();
+        let parts = step_parts(view, groups, objective.scope(), self.config.micro_batch)?;
+        let counts = counts(view, groups, parts.len());
+        for part in parts {
+            let batch = step_batch(view, &part, &critic.device());
+            let loss = &mut |values| objective.loss(&values, &batch.targets, &counts);
+            let report = critic.accumulate(&batch.tokens, loss)?;
+            metrics.add(Metric::sum("value_loss", report.total));
+            metrics.extend(report.metrics);
+        }
+        let report = critic.step(rate)?;
+        metrics.add(Metric::mean("critic_grad_norm", report.grad_norm, 1.0));
+        metrics.add(Metric::sum("critic_seconds", clock.elapsed().as_secs_f64()));
+        Ok(())
+    }
 }
 
-impl Stepper for RlTrainer {
+impl Loop for Rl {
     fn phase(&self) -> Phase {
         Phase::Rl
     }
@@ -166,8 +257,22 @@ impl Stepper for RlTrainer {
         Ok(serde_json::to_value(&self.config)?)
     }
 
-    fn policy(&mut self) -> &mut dyn Policy {
-        self.policy.as_mut()
+    fn check(&self) -> Result<(), BoxError> {
+        let (name, needs) = (self.objective.name(), self.needs());
+        TrainError::needs_reference(name, needs, self.reference.is_some())?;
+        if needs.values && self.critic.is_none() {
+            let problem = "the advantage needs a critic's values; add one by `with_critic`";
+            return Err(TrainError::Config { problems: vec![problem.to_owned()] }.into());
+        }
+        Ok(())
+    }
+
+    fn models(&mut self) -> Vec<(&'static str, Trained<'_>)> {
+        let mut models = vec![("policy", Trained::Policy(self.policy.as_mut()))];
+        if let Some(Valued { critic, .. }) = &mut self.critic {
+            models.push(("critic", Trained::Critic(critic.as_mut())));
+        }
+        models
     }
 
     fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)> {
@@ -178,6 +283,9 @@ impl Stepper for RlTrainer {
         ];
         if let Some(filter) = &mut self.stage.filter {
             parts.push(("filter", filter));
+        }
+        if let Some(Valued { objective, .. }) = &mut self.critic {
+            parts.push(("value_objective", objective));
         }
         if let Some(controller) = &mut self.controller {
             parts.push(("controller", controller));
@@ -194,6 +302,7 @@ impl Stepper for RlTrainer {
             prompts: self.config.prompts_per_step,
             group_size: self.config.group_size,
             sampling: self.config.sampling.clone(),
+            greedy_sibling: self.needs().greedy_sibling,
         };
         if let Some(controller) = &mut self.controller {
             controller.control(step, self.last.as_ref(), &mut settings)?;
@@ -202,28 +311,24 @@ impl Stepper for RlTrainer {
         // From here on the engine must not hold the weights that are updated in place.
         self.stage.engine.release();
         if rollouts.groups.is_empty() && rollouts.exhausted {
-            return if step == 0 {
-                Err(TrainError::NoData { what: "prompts" }.into())
-            } else {
-                Ok(None)
-            };
+            return TrainError::exhausted("prompts", step);
         }
         let (groups, scores) = (&rollouts.groups, &rollouts.scores);
         emit(&Event::Rollouts { step: step + 1, groups, scores })?;
         let mask = self.masks(&rollouts);
         let scores: Vec<Score> = scores.concat();
-        let needs = self.advantage.needs().union(self.objective.needs());
-        let empty = Columns::default();
         let view = StepView {
             step,
             groups,
             scores: &scores,
             mask: &mask,
-            columns: &empty,
+            columns: &Columns::default(),
             advantages: None,
         };
         view.validate()?;
-        let columns = self.columns(&view, needs)?;
+        let mut columns = self.columns(&view)?;
+        columns.greedy_rewards =
+            settings.greedy_sibling.then(|| std::mem::take(&mut rollouts.greedy_rewards));
         let view = StepView { columns: &columns, ..view };
         let advantages = self.advantage.advantages(&view)?;
         let view = StepView { advantages: Some(&advantages), ..view };
@@ -232,10 +337,7 @@ impl Stepper for RlTrainer {
             metrics.add(Metric::sum("skipped_updates", 1.0));
         } else {
             let context = self.objective.prepare(&view)?;
-            let rate =
-                self.config.learning_rate * self.config.schedule.rate(step, self.config.steps);
-            metrics.extend(self.update(&view, &context, rate)?);
-            metrics.add(Metric::mean("learning_rate", rate, 1.0));
+            metrics.extend(self.update(&view, &context, step)?);
         }
         self.last = Some(metrics.clone());
         Ok(Some(metrics))

@@ -1,7 +1,7 @@
 use crate::{OnExhausted, OnUnavailable, Refill, TrainError};
 use refire_core::{
     BoxError, Flow, Group, GroupFilter, Metric, Metrics, PromptSource, Request, Reward,
-    RolloutEngine, Score, Scored, StepSettings, WeightUpdate,
+    RolloutEngine, SamplingParams, Score, Scored, StepSettings, WeightUpdate,
 };
 
 /// Groups with their scores, and what was measured while they were made.
@@ -11,6 +11,8 @@ pub struct Rollouts {
     pub groups: Vec<Group>,
     /// One slice of scores per group.
     pub scores: Vec<Vec<Score>>,
+    /// Reward of the greedy completion beside each group, where they were asked for.
+    pub greedy_rewards: Vec<Option<f64>>,
     /// Rewards and lengths over all groups that were generated, kept or not, and times.
     pub metrics: Metrics,
     /// True if the source has nothing more to give.
@@ -56,7 +58,7 @@ impl RolloutStage {
             let mut requests = self.source.next(wanted)?;
             rollouts.exhausted = requests.len() < wanted;
             requests.iter_mut().enumerate().for_each(|(id, r)| prepare(r, id as u64, settings));
-            self.round(&requests, &mut rollouts)?;
+            self.round(&requests, settings.greedy_sibling, &mut rollouts)?;
             if rollouts.exhausted {
                 break;
             }
@@ -69,19 +71,26 @@ impl RolloutStage {
         Ok(rollouts)
     }
 
-    fn round(&mut self, requests: &[Request], rollouts: &mut Rollouts) -> Result<(), BoxError> {
+    fn round(
+        &mut self,
+        requests: &[Request],
+        greedy_sibling: bool,
+        rollouts: &mut Rollouts,
+    ) -> Result<(), BoxError> {
         if requests.is_empty() {
             return Ok(());
         }
         let clock = std::time::Instant::now();
         let groups = self.engine.generate(requests, &mut |_| Flow::Continue)?;
+        let greedy = greedy_sibling.then(|| self.greedy(requests)).transpose()?;
         rollouts.metrics.add(Metric::sum("generate_seconds", clock.elapsed().as_secs_f64()));
         let clock = std::time::Instant::now();
         let scores = self.score(&groups)?;
+        let greedy = greedy.map(|groups| self.score(&groups)).transpose()?;
         rollouts.metrics.add(Metric::sum("score_seconds", clock.elapsed().as_secs_f64()));
         measure(&groups, &scores, &mut rollouts.metrics);
         self.source.observe(&groups, &scores);
-        for (group, scores) in groups.into_iter().zip(scores) {
+        for (index, (group, scores)) in groups.into_iter().zip(scores).enumerate() {
             let keep = match &mut self.filter {
                 Some(filter) => filter.keep(&group, &scores)?,
                 None => true,
@@ -90,9 +99,22 @@ impl RolloutStage {
             if keep {
                 rollouts.groups.push(group);
                 rollouts.scores.push(scores);
+                let sibling = greedy.as_ref().map(|greedy| greedy[index].first());
+                rollouts.greedy_rewards.extend(sibling.map(|s| s.and_then(Score::total)));
             }
         }
         Ok(())
+    }
+
+    /// One greedy completion of each prompt.
+    fn greedy(&mut self, requests: &[Request]) -> Result<Vec<Group>, BoxError> {
+        let greedy = requests.iter().map(|request| Request {
+            n: 1,
+            params: SamplingParams { temperature: 0.0, ..request.params.clone() },
+            ..request.clone()
+        });
+        let greedy: Vec<Request> = greedy.collect();
+        self.engine.generate(&greedy, &mut |_| Flow::Continue)
     }
 
     /// Scores every completion; asks again where a verifier was not available.

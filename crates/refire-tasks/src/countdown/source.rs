@@ -105,7 +105,7 @@ impl RowSource for WarmUp {
             let asked = tokens.len();
             tokens.extend(self.codec.solution(&solutions[pick]));
             let loss_mask = (0..tokens.len()).map(|position| position >= asked).collect();
-            Row { id, tokens, loss_mask, weights: None }
+            Row { id, tokens, loss_mask, ..Row::default() }
         });
         Ok(rows.collect())
     }
