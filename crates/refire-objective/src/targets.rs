@@ -24,6 +24,11 @@ pub struct Targets {
     pub returns: Option<Tensor<2>>,
     /// Weight of each token's loss.
     pub weights: Option<Tensor<2>>,
+    /// One number per row: 1 for a chosen or desirable row, 0 for a rejected or undesirable one;
+    /// methods that rank take it for the row's reward. Rows of a pair share their group.
+    pub labels: Option<Vec<f64>>,
+    /// One number per row: by how much a chosen row has to win. Pairs read the chosen row's.
+    pub margins: Option<Vec<f64>>,
 }
 
 impl Targets {
@@ -41,6 +46,8 @@ impl Targets {
             values: None,
             returns: None,
             weights: None,
+            labels: None,
+            margins: None,
         }
     }
 
