@@ -141,20 +141,31 @@ fn leaves(sequences: &Sequences) -> [Tensor<1>; 2] {
     [leaf(&sequences.logps[0]), leaf(&sequences.logps[1])]
 }
 
-fn per_pair(
+fn of_sequences(
     options: &Options,
     sequences: &Sequences,
     [chosen, rejected]: [Tensor<1>; 2],
 ) -> Result<Tensor<1>, Problem> {
     let [n_w, n_l] = [0, 1].map(|side| column(&sequences.lengths[side]));
-    let [ref_w, ref_l] = [0, 1].map(|side| column(&sequences.ref_logps[side]));
     // A row of no tokens is a sum over nothing.
     let seen = |x: Tensor<1>, n: &Tensor<1>| x.mask_fill(n.clone().equal_scalar(0.0), 0.0);
-    let (chosen, rejected) = (seen(chosen, &n_w), seen(rejected, &n_l));
+    let logps = [seen(chosen, &n_w), seen(rejected, &n_l)];
+    let ref_logps = [0, 1].map(|side| column(&sequences.ref_logps[side]));
+    per_pair(&options.kind, options, logps, ref_logps, [n_w, n_l])
+}
+
+/// A loss by its name in TRL, `[pairs]`.
+pub(crate) fn per_pair(
+    kind: &str,
+    options: &Options,
+    [chosen, rejected]: [Tensor<1>; 2],
+    [ref_w, ref_l]: [Tensor<1>; 2],
+    [n_w, n_l]: [Tensor<1>; 2],
+) -> Result<Tensor<1>, Problem> {
     let (r_w, r_l) = (chosen.clone() - ref_w.clone(), rejected.clone() - ref_l.clone());
     let (w, l) = (options.divergence.scores(r_w.clone()), options.divergence.scores(r_l.clone()));
     let (beta, e) = (options.beta, options.label_smoothing);
-    Ok(match options.kind.as_str() {
+    Ok(match kind {
         "sigmoid" => loss::sigmoid(w, l, beta),
         "hinge" => loss::hinge(w, l, beta),
         "ipo" => loss::ipo_norm(w, l, n_w, n_l, beta),
@@ -176,7 +187,7 @@ fn per_pair(
 /// The plain functions.
 fn functions(case: &Case, options: &Options, sequences: &Sequences) -> Result<(), Problem> {
     let sides = leaves(sequences);
-    let loss = per_pair(options, sequences, sides.clone())?;
+    let loss = of_sequences(options, sequences, sides.clone())?;
     let (mean, gradients) = mean_gradients(&loss, &[&sides[0], &sides[1]]);
     case.close("loss_mean", &[mean], &case.outputs.nums("loss_mean")?)?;
     case.close("grad_chosen_logps", &gradients[0], &case.outputs.nums("grad_chosen_logps")?)?;
@@ -186,7 +197,7 @@ fn functions(case: &Case, options: &Options, sequences: &Sequences) -> Result<()
     let mut singles = Vec::new();
     for at in 0..pairs {
         let row = sequences.row(at);
-        singles.extend(host(&per_pair(options, &row, leaves(&row))?));
+        singles.extend(host(&of_sequences(options, &row, leaves(&row))?));
     }
     let expected = case.outputs.nums("loss_per_example_singleton")?;
     case.close("loss_per_example_singleton", &singles, &expected)?;
