@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod dpo;
 mod grpo;
 mod packed;
 mod recorder;
 mod reference;
+mod reward;
 mod sft;
 mod tally;
 
@@ -16,8 +18,13 @@ use std::process::ExitCode;
 use tally::Tally;
 
 /// A file and what runs through it.
-const FILES: [(&str, fn(&Path, &mut Tally)); 3] =
-    [("sft", sft::run), ("sft_packed", packed::run), ("grpo", grpo::run)];
+const FILES: [(&str, fn(&Path, &mut Tally)); 5] = [
+    ("sft", sft::run),
+    ("sft_packed", packed::run),
+    ("dpo", dpo::run),
+    ("reward", reward::run),
+    ("grpo", grpo::run),
+];
 
 fn main() -> ExitCode {
     let Some(golden) = reference::folder() else {

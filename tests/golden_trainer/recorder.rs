@@ -45,7 +45,6 @@ impl Recorder<Learner> {
 }
 
 impl Recorder<ValueLearner> {
-    #[allow(dead_code)]
     pub(crate) fn critic(model: ValueLearner) -> (Self, Steps) {
         let handle = model.handle();
         Self::new(model, handle)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub struct Preference {
     /// Identity within the data set.
     pub id: u64,
-    /// Token ids of the prompt.
+    /// Token ids of the prompt; reward models do without one.
     pub prompt: Vec<u32>,
     /// Token ids of the completions, end token included.
     pub completions: Vec<Vec<u32>>,
@@ -37,16 +37,13 @@ impl Preference {
         Self { id, prompt, completions: vec![completion], labels, margin: 0.0 }
     }
 
-    /// Checks that there is a prompt, and one finite label per completion.
+    /// Checks that there is one finite label per completion.
     ///
     /// # Errors
     /// Names what doesn't fit.
     pub fn validate(&self) -> Result<(), CoreError> {
         let id = self.id;
         let bad = |reason| Err(CoreError::Preference { id, reason });
-        if self.prompt.is_empty() {
-            return bad("it has no prompt");
-        }
         if self.completions.is_empty() {
             return bad("it has no completion");
         }

@@ -186,7 +186,8 @@ impl Objective for Kto {
     }
 
     fn needs(&self) -> Needs {
-        Needs { ref_logprobs: true, old_logprobs: !self.config.unpaired_apo, ..Needs::NONE }
+        let estimates = !self.config.unpaired_apo;
+        Needs { ref_logprobs: true, old_logprobs: estimates, mismatched: estimates, ..Needs::NONE }
     }
 
     fn scope(&self) -> Scope {

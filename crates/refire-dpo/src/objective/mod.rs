@@ -35,6 +35,8 @@ mod ranking;
 mod rows;
 mod step;
 
+pub(crate) use pairs::Pairs;
+
 pub use bco::{Bco, BcoConfig};
 pub use config::PreferenceConfig;
 pub use copg::{Copg, CopgConfig};

@@ -4,9 +4,9 @@ use crate::DpoError;
 
 /// Which rows of a micro-batch are the chosen and the rejected one of each pair.
 #[derive(Debug)]
-pub(super) struct Pairs {
-    pub(super) chosen: Vec<usize>,
-    pub(super) rejected: Vec<usize>,
+pub(crate) struct Pairs {
+    pub(crate) chosen: Vec<usize>,
+    pub(crate) rejected: Vec<usize>,
 }
 
 impl Pairs {
@@ -14,7 +14,7 @@ impl Pairs {
         Self::from_labels(rows.groups()?, rows.labels()?)
     }
 
-    pub(super) fn from_labels(groups: &[usize], labels: &[f64]) -> Result<Self, DpoError> {
+    pub(crate) fn from_labels(groups: &[usize], labels: &[f64]) -> Result<Self, DpoError> {
         binary(labels)?;
         let mut pairs = Self { chosen: Vec::new(), rejected: Vec::new() };
         for (group, rows) in grouped(groups) {

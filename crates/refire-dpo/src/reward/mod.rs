@@ -4,6 +4,7 @@ mod bradley_terry;
 mod centring;
 mod log_exp;
 mod objective;
+mod step;
 
 pub use bradley_terry::bradley_terry;
 pub use centring::centring;
