@@ -9,9 +9,11 @@ pub mod countdown;
 mod epochs;
 mod error;
 mod questions;
+mod shuffled;
 mod tally;
 
 pub use epochs::Epochs;
 pub use error::TaskError;
 pub use questions::{Question, ShuffledPrompts, read_questions};
+pub use shuffled::Shuffled;
 pub use tally::{Tally, pass_at_k};
