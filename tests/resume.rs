@@ -7,6 +7,7 @@
 mod common;
 
 use refire::core::{BoxError, Callback, Control, Event, Stateful};
+use refire::train::{Loop, Trainer};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,18 +29,21 @@ impl Callback for KillAt {
 
 /// What a child does: train in `dir`, from the newest checkpoint if there is one.
 fn train(kind: &str, dir: &Path, kill_at: u64) {
-    let latest = common::checkpoints(dir, 2).latest().unwrap();
-    if kind == "sft" {
-        let mut trainer = common::sft(dir, STEPS).with_callback(KillAt(kill_at));
-        latest.iter().for_each(|path| trainer.resume(path).unwrap());
-        trainer.run().unwrap();
-    } else {
-        let reward = Box::new(common::shaped());
-        let mut trainer =
-            common::rl(dir, common::rl_config(STEPS), reward).with_callback(KillAt(kill_at));
-        latest.iter().for_each(|path| trainer.resume(path).unwrap());
-        trainer.run().unwrap();
+    let reward = || Box::new(common::shaped());
+    match kind {
+        "sft" => run(common::sft(dir, STEPS), dir, kill_at),
+        "rl" => run(common::rl(dir, common::rl_config(STEPS), reward()), dir, kill_at),
+        "preference" => run(common::preference(dir, STEPS), dir, kill_at),
+        "reward" => run(common::reward_model(dir, STEPS), dir, kill_at),
+        other => panic!("no run of kind {other}"),
     }
+}
+
+fn run<L: Loop>(trainer: Trainer<L>, dir: &Path, kill_at: u64) {
+    let mut trainer = trainer.with_callback(KillAt(kill_at));
+    let latest = common::checkpoints(dir, 2).latest().unwrap();
+    latest.iter().for_each(|path| trainer.resume(path).unwrap());
+    trainer.run().unwrap();
 }
 
 /// Not a test by itself: the body of the child processes.
@@ -115,6 +119,16 @@ fn supervised_run_killed_at_any_step() {
 #[test]
 fn reinforcement_run_killed_at_any_step() {
     killed_anywhere_equals_uninterrupted("rl");
+}
+
+#[test]
+fn preference_run_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("preference");
+}
+
+#[test]
+fn reward_model_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("reward");
 }
 
 #[test]

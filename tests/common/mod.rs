@@ -3,16 +3,20 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use refire::burn::tensor::Device;
-use refire::core::{BoxError, PromptSource, Reward, SamplingParams};
+use refire::core::{BoxError, Preference, PromptSource, Reward, SamplingParams};
+use refire::dpo::BcoConfig;
+use refire::dpo::reward::RewardLossConfig;
 use refire::grpo::preset;
-use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama};
+use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama, ValueLearner};
 use refire::objective::Policy;
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::sft::loss::Nll;
+use refire::tasks::Shuffled;
 use refire::tasks::countdown::{Codec, Config, CountdownReward, Problem, Prompts, WarmUp};
 use refire::train::{
-    CheckpointConfig, CompletionsLog, CompletionsLogConfig, MetricsLog, MicroBatch, Refill,
-    RlConfig, RlTrainer, RolloutStage, SftConfig, SftTrainer,
+    CheckpointConfig, CompletionsLog, CompletionsLogConfig, MetricsLog, MicroBatch,
+    PreferenceConfig, PreferenceTrainer, ReferenceCache, Refill, RewardTrainer, RlConfig,
+    RlTrainer, RolloutStage, SftConfig, SftTrainer,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +67,62 @@ pub(crate) fn sft(dir: &Path, steps: u64) -> SftTrainer {
     let config =
         SftConfig { steps, rows_per_step: 12, learning_rate: 3e-3, ..SftConfig::default() };
     SftTrainer::new(Box::new(learner(Some(1.0))), Box::new(rows), Box::new(Nll::default()), config)
+        .unwrap()
+        .with_callback(MetricsLog::new(dir))
+        .with_checkpoints(checkpoints(dir, 2))
+}
+
+/// Worked solutions against others of the same length that are wrong.
+fn preferences() -> Vec<Preference> {
+    let codec = codec();
+    let problems = problems();
+    let preference = |(index, problem): (usize, &Problem)| {
+        let prompt = codec.prompt(&problem.numbers, problem.target);
+        let chosen = codec.solution(&problem.solutions(30)[0]);
+        let mut rejected = chosen.clone();
+        rejected.swap(0, 2);
+        rejected[1] = chosen[0];
+        Preference::pair(index as u64, prompt, chosen, rejected)
+    };
+    problems.iter().enumerate().take(40).map(preference).collect()
+}
+
+fn preference_config(steps: u64) -> PreferenceConfig {
+    PreferenceConfig {
+        steps,
+        preferences_per_step: 6,
+        micro_batch: MicroBatch { rows: 5, tokens: 10_000 },
+        learning_rate: 1e-3,
+        ..PreferenceConfig::default()
+    }
+}
+
+/// BCO, whose objective remembers a running mean; with the reference's answers on disk.
+pub(crate) fn preference(dir: &Path, steps: u64) -> PreferenceTrainer {
+    let learner = learner(Some(1.0));
+    let reference = learner.freeze();
+    let single = preferences().into_iter().enumerate().map(|(index, pair)| {
+        let desirable = index % 2 == 0;
+        let completion = pair.completions[usize::from(!desirable)].clone();
+        Preference::unpaired(pair.id, pair.prompt, completion, desirable)
+    });
+    let source = Box::new(Shuffled::new(single.collect(), 3).unwrap());
+    let objective = Box::new(BcoConfig::default().build().unwrap());
+    PreferenceTrainer::new(Box::new(learner), source, objective, preference_config(steps))
+        .unwrap()
+        .with_reference(reference)
+        .with_reference_cache(ReferenceCache::open(dir).unwrap())
+        .with_callback(MetricsLog::new(dir))
+        .with_checkpoints(checkpoints(dir, 2))
+}
+
+pub(crate) fn reward_model(dir: &Path, steps: u64) -> RewardTrainer {
+    let decoder = learner(None).handle().with(|decoder, _| decoder.clone()).unwrap();
+    let config = LearnerConfig { shards: 2, ..LearnerConfig::default() };
+    let model = Box::new(ValueLearner::new(decoder.with_score_head(5), config).unwrap());
+    let source = Box::new(Shuffled::new(preferences(), 3).unwrap());
+    let objective = Box::new(RewardLossConfig::default().build().unwrap());
+    RewardTrainer::new(model, source, objective, preference_config(steps))
         .unwrap()
         .with_callback(MetricsLog::new(dir))
         .with_checkpoints(checkpoints(dir, 2))
