@@ -73,7 +73,7 @@ pub(crate) fn sft(dir: &Path, steps: u64) -> SftTrainer {
 }
 
 /// Worked solutions against others of the same length that are wrong.
-fn preferences() -> Vec<Preference> {
+pub(crate) fn preferences() -> Vec<Preference> {
     let codec = codec();
     let problems = problems();
     let preference = |(index, problem): (usize, &Problem)| {
@@ -87,7 +87,7 @@ fn preferences() -> Vec<Preference> {
     problems.iter().enumerate().take(40).map(preference).collect()
 }
 
-fn preference_config(steps: u64) -> PreferenceConfig {
+pub(crate) fn preference_config(steps: u64) -> PreferenceConfig {
     PreferenceConfig {
         steps,
         preferences_per_step: 6,

@@ -17,8 +17,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use tally::Tally;
 
-/// A file and what runs through it.
-const FILES: [(&str, fn(&Path, &mut Tally)); 5] = [
+/// What runs through a file.
+type Driver = fn(&Path, &mut Tally);
+
+const FILES: [(&str, Driver); 5] = [
     ("sft", sft::run),
     ("sft_packed", packed::run),
     ("dpo", dpo::run),
