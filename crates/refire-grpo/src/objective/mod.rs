@@ -137,6 +137,10 @@ impl Objective for PolicyLoss {
     }
 
     fn scope(&self) -> Scope {
+        if self.config.aggregation == Aggregation::TokenMeanLocal {
+            // The mean depends on the split: siblings at least stay together, as in TRL.
+            return Scope::Group;
+        }
         let by_token = self.config.ratio == RatioLevel::Token
             && self.config.off_policy_threshold.is_none()
             && !matches!(self.config.aggregation, Aggregation::SeqMeanTokenMean { .. });
