@@ -4,7 +4,7 @@ use crate::harness::{Case, Problem};
 use crate::tensors::host;
 use refire::burn::tensor::{DType, Device, Tensor, TensorData};
 use refire::core::Needs;
-use refire::objective::head::{Head, HeadStats};
+use refire::objective::head::{Head, HeadLayer, HeadStats};
 
 /// Label of a token that isn't learned.
 const IGNORED: f64 = -100.0;
@@ -42,21 +42,20 @@ pub(crate) fn check(case: &Case) -> Result<(), Problem> {
     let tensor = |values: Vec<f64>, dims: [usize; 2]| {
         Tensor::<2>::from_data(TensorData::new(values, dims), (&plain, DType::F64))
     };
-    let scale = config.num_or("logit_scale", 1.0)?;
-    let softcap = config.value("final_logit_softcapping").is_some();
-    let bias = inputs.nums_if("bias")?;
-    if scale != 1.0 || softcap || bias.is_some() {
-        case.skip("the head has no bias, scale or soft cap");
-        return Ok(());
-    }
-    let temperature = vec![1.0; n];
-    let head = Head {
-        hidden: tensor(rows.hidden, [n, width]),
-        weight: tensor(inputs.nums("weight")?, [vocab, width]),
-        labels: &rows.labels,
-        temperature: &temperature,
-        chunk_rows: config.num("chunk_size")? as usize,
+    let vector = |values: Vec<f64>| {
+        let n = values.len();
+        Tensor::<1>::from_data(TensorData::new(values, [n]), (&plain, DType::F64))
     };
+    let layer = HeadLayer {
+        weight: tensor(inputs.nums("weight")?, [vocab, width]),
+        bias: inputs.nums_if("bias")?.map(vector),
+        logit_scale: config.num_or("logit_scale", 1.0)?,
+        softcap: config.value("final_logit_softcapping").and_then(serde_json::Value::as_f64),
+    };
+    let temperature = vec![1.0; n];
+    let hidden = tensor(rows.hidden, [n, width]);
+    let chunk_rows = config.num("chunk_size")? as usize;
+    let head = Head { chunk_rows, ..Head::new(hidden, layer, &rows.labels, &temperature) };
     let needs = Needs { entropy: true, ..Needs::NONE };
     let stats = head.stats(needs).map_err(|error| error.to_string())?;
     let close = |what: &str, ours: &[f64]| case.close(what, ours, &case.outputs.nums(what)?);
@@ -67,9 +66,8 @@ pub(crate) fn check(case: &Case) -> Result<(), Problem> {
     let entropy = stats.entropy.ok_or("no entropy")?;
     close("entropy_sum", &[host(&entropy).iter().sum()])?;
 
-    let one = Tensor::<1>::from_data(TensorData::new(vec![-share; n], [n]), (&plain, DType::F64));
-    let grads = HeadStats::from_logprobs(one);
-    let grads = head.backward(&grads, true).map_err(|error| error.to_string())?;
+    let grads = HeadStats::from_logprobs(vector(vec![-share; n]));
+    let grads = head.backward(Needs::NONE, &grads, true).map_err(|error| error.to_string())?;
     let mut spread = vec![0.0; labels.len() * width];
     for (place, state) in rows.places.iter().zip(host(&grads.hidden).chunks(width)) {
         spread[place * width..(place + 1) * width].copy_from_slice(state);
@@ -77,6 +75,13 @@ pub(crate) fn check(case: &Case) -> Result<(), Problem> {
     close("grad_hidden", &spread)?;
     let weight = grads.weight.map_or_else(|| vec![0.0; vocab * width], |weight| host(&weight));
     close("grad_weight", &weight)?;
+    if let Some(theirs) = case.outputs.nums_if("grad_bias")? {
+        case.close(
+            "grad_bias",
+            &grads.bias.map_or_else(|| vec![0.0; vocab], |b| host(&b)),
+            &theirs,
+        )?;
+    }
     // What else the peer counts, and its own answer in single precision.
     case.outputs.value("num_correct");
     case.outputs.value("peer_f32_loss");
