@@ -13,6 +13,8 @@ pub struct Columns {
     pub entropy: Option<Ragged>,
     /// Sums of squared probabilities.
     pub sum_sq: Option<Ragged>,
+    /// Reward of each group's greedy completion; `None` in it where that has no score.
+    pub greedy_rewards: Option<Vec<Option<f64>>>,
 }
 
 /// All a step knows between its rewards and its update: completions, scores and columns.
