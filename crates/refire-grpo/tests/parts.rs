@@ -7,7 +7,7 @@ mod step;
 use refire_core::{Advantage, AdvantageValues, Columns, GroupFilter, Needs, Score, StepView};
 use refire_grpo::advantage::{AdvantageConfig, Gdpo, GroupNorm, PartWeight, Scale, group_norm};
 use refire_grpo::filter::{DynamicSampling, FilterConfig};
-use refire_grpo::loss::ClipRange;
+use refire_grpo::loss::{ClipOptions, ClipRange, LogRatioClamp, LossKind};
 use refire_grpo::{GrpoError, PolicyLossConfig, Recipe, preset};
 use refire_objective::Aggregation;
 
@@ -142,8 +142,8 @@ fn dynamic_sampling_may_look_at_one_part() {
 
 #[test]
 fn presets_are_valid_and_survive_a_file() {
-    for recipe in [preset::grpo(), preset::dapo(), preset::dr_grpo()] {
-        assert!(recipe.validate().is_empty());
+    for (name, recipe) in preset::all() {
+        assert!(recipe.validate().is_empty(), "{name}: {:?}", recipe.validate());
         recipe.loss.build().unwrap();
         recipe.advantage.build().unwrap();
         recipe.filter.iter().for_each(|f| assert!(f.build().is_ok()));
@@ -152,7 +152,7 @@ fn presets_are_valid_and_survive_a_file() {
     }
     assert_eq!(serde_json::from_str::<Recipe>("{}").unwrap(), preset::grpo());
     assert!(serde_json::from_str::<Recipe>(r#"{"loss": {"clip": 0.1}}"#).is_err());
-    assert!(serde_json::from_str::<AdvantageConfig>(r#"{"kind": "gae"}"#).is_err());
+    assert!(serde_json::from_str::<AdvantageConfig>(r#"{"kind": "gea"}"#).is_err());
 }
 
 #[test]
@@ -166,12 +166,14 @@ fn several_updates_need_the_old_logprobs() {
 #[test]
 fn every_problem_is_listed() {
     let recipe = Recipe {
-        advantage: AdvantageConfig::GroupNorm(GroupNorm { eps: 0.0, scale: Scale::Std }),
+        advantage: AdvantageConfig::GroupNorm(GroupNorm { eps: 0.0, ..GroupNorm::default() }),
         loss: PolicyLossConfig {
-            clip_range: ClipRange { low: -0.1, high: 0.2 },
-            dual_clip: Some(1.0),
-            delta: Some(1.1),
-            log_ratio_clamp: Some(0.0),
+            surrogate: LossKind::PpoClip(ClipOptions {
+                clip_range: ClipRange { low: -0.1, high: 0.2 },
+                dual_clip: Some(1.0),
+                delta: Some(1.1),
+            }),
+            log_ratio_clamp: LogRatioClamp { below: None, above: Some(0.0) },
             kl_beta: f64::NAN,
             entropy_coef: f64::INFINITY,
             top_entropy: Some(1.5),
@@ -192,7 +194,7 @@ fn every_problem_is_listed() {
         "clip_range.low",
         "dual_clip",
         "delta",
-        "log_ratio_clamp",
+        "log_ratio_clamp.above",
         "kl_beta",
         "entropy_coef",
         "top_entropy",

@@ -6,7 +6,7 @@ mod step;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use refire_core::{Metrics, Purpose, Stream};
-use refire_grpo::loss::{ClipRange, RatioLevel};
+use refire_grpo::loss::{ClipOptions, ClipRange, LossKind, RatioLevel};
 use refire_grpo::{PolicyLoss, PolicyLossConfig};
 use refire_objective::{
     Aggregation, Counts, Objective, RowCount, StepContext, Targets, TokenStats,
@@ -147,7 +147,8 @@ fn run(batch: &Batch, objective: &PolicyLoss, context: &StepContext, counts: &Co
 /// One of each kind of setting.
 fn configs() -> Vec<PolicyLossConfig> {
     let base = PolicyLossConfig::default();
-    let by_row = |rows| Aggregation::SeqMeanTokenMean { rows };
+    let clip = ClipOptions { clip_range: ClipRange::default(), ..ClipOptions::default() };
+    let by_row = Aggregation::seq_mean_token_mean;
     vec![
         base.clone(),
         PolicyLossConfig { kl_beta: 0.1, aggregation: by_row(RowCount::All), ..base.clone() },
@@ -159,18 +160,18 @@ fn configs() -> Vec<PolicyLossConfig> {
         },
         PolicyLossConfig {
             ratio: RatioLevel::Sequence,
-            clip_range: ClipRange { low: 0.01, high: 0.01 },
+            surrogate: LossKind::PpoClip(ClipOptions::range(0.01, 0.01)),
             aggregation: Aggregation::SeqMeanTokenSum { rows: RowCount::NonEmpty },
             ..base.clone()
         },
         PolicyLossConfig {
-            dual_clip: Some(1.1),
+            surrogate: LossKind::PpoClip(ClipOptions { dual_clip: Some(1.1), ..clip }),
             entropy_coef: 0.01,
             aggregation: Aggregation::SumNorm { length: 9.0, per_row: true },
             ..base.clone()
         },
         PolicyLossConfig {
-            delta: Some(1.3),
+            surrogate: LossKind::PpoClip(ClipOptions { delta: Some(1.3), ..clip }),
             entropy_coef: 0.01,
             top_entropy: Some(0.4),
             off_policy_threshold: Some(0.05),
@@ -322,7 +323,7 @@ fn on_policy_the_gradient_is_known_beforehand() {
     batch.poison(f64::NAN);
     let aggregations = [
         Aggregation::TokenMean,
-        Aggregation::SeqMeanTokenMean { rows: RowCount::All },
+        Aggregation::seq_mean_token_mean(RowCount::All),
         Aggregation::SumNorm { length: 9.0, per_row: true },
     ];
     for aggregation in aggregations {
@@ -344,7 +345,7 @@ fn coefficients_are_not_known_where_they_depend_on_the_statistics() {
     };
     assert!(known(&on_policy, &configs()[0]));
     assert!(!known(&off_policy, &configs()[0]));
-    assert!(configs()[1..].iter().all(|c| c.dual_clip.is_some() || !known(&on_policy, c)));
+    assert!(configs()[1..].iter().all(|c| !known(&on_policy, c)));
 }
 
 #[test]

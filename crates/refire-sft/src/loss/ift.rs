@@ -267,7 +267,7 @@ impl Objective for Ift {
         let logprobs = View::of(&targets.mask).visible("logprobs", &stats.logprobs)?;
         let mask = targets.mask.clone().cast(logprobs.dtype());
         let per_token = ift(logprobs, mask, &self.config);
-        let how = Aggregation::SeqMeanTokenMean { rows: RowCount::All };
+        let how = Aggregation::seq_mean_token_mean(RowCount::All);
         Ok(reduced(per_token, how, stats, targets, counts, Vec::new())?)
     }
 }
