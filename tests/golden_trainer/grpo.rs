@@ -98,7 +98,7 @@ fn loss(args: &Value) -> PolicyLossConfig {
         ratio,
         log_ratio_clamp: LogRatioClamp::NONE,
         kl_beta: number(args, "beta"),
-        kl_bias_correction: true,
+        kl_bias_correction: number(args, "beta") > 0.0,
         aggregation,
         ..PolicyLossConfig::default()
     }
