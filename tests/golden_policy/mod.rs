@@ -2,6 +2,7 @@ mod case;
 mod compare;
 mod correction;
 mod openrlhf;
+mod openrlhf_dpo;
 mod policy;
 mod prime_rl;
 mod soft_overlong;

@@ -4,13 +4,12 @@ use super::Outcome;
 use super::case::{Case, numbers, tensor, values};
 use super::compare::{EXACT, SINGLE, close, seen};
 use super::policy::{Columns, or_empty};
-use refire::burn::tensor::{DType, Device, Tensor, TensorData};
 use refire::grpo::advantage::{
     Gae, GroupNorm, Holes, KlInReward, gae, group_norm, returns_to_go, rloo, terminal_rewards,
 };
 use refire::grpo::compat::{OpenRlhfCorrection, Peer, open_rlhf_correction};
 use refire::grpo::correction::Mismatch;
-use refire::grpo::loss::{ClipOptions, ClipRange, CopgSide, LossKind, RatioBase, RatioLevel, copg};
+use refire::grpo::loss::{ClipOptions, ClipRange, LossKind, RatioBase, RatioLevel};
 use refire::grpo::{PolicyLossConfig, PolicyStep};
 use refire::objective::{Aggregation, KlEstimator, RowCount};
 
@@ -102,9 +101,7 @@ pub(crate) fn advantages(case: &Case) -> Outcome {
 pub(crate) fn kl_dpo(case: &Case) -> Outcome {
     match case.function.as_str() {
         "compute_approx_kl" => kl(case).into(),
-        // Its IPO is a pair of CoPG with rewards of a preference; the rest is refire-dpo's.
-        "DPOLoss" if case.hyper_flag("ipo") == Some(true) => ipo(case).into(),
-        "DPOLoss" => Outcome::Skipped("DPO losses belong to golden_preference"),
+        "DPOLoss" => super::openrlhf_dpo::check(case).into(),
         other => Outcome::Failed(format!("unknown function {other}")),
     }
 }
@@ -119,38 +116,6 @@ fn kl(case: &Case) -> Result<(), String> {
     let (now, reference) = (tensor(&case.rows("logp")), tensor(&case.rows("ref_logp")));
     let kl = estimator.clamped(now, reference, PEER.kl_clamp(estimator));
     close(&values(kl), &case.expected_rows("kl").concat(), SINGLE, "kl")
-}
-
-fn ipo(case: &Case) -> Result<(), String> {
-    let beta = case.hyper_number("beta").unwrap_or(0.1);
-    let device = Device::flex().autodiff();
-    let column = |key: &str| -> Tensor<1> {
-        let list = case.list(key);
-        let size = [list.len()];
-        Tensor::from_data(TensorData::new(list, size), (&device, DType::F64))
-    };
-    let (chosen, rejected) = (column("chosen").require_grad(), column("rejected").require_grad());
-    let side = |logprobs: &Tensor<1>, reference: &str, reward: f64| CopgSide {
-        logprobs: logprobs.clone(),
-        ref_logprobs: column(reference),
-        rewards: column(reference).zeros_like() + reward,
-    };
-    // (D - 1 / (2 beta))^2 is 2 / beta of the pair with rewards 1/2 and 0.
-    let pair = copg(side(&chosen, "ref_chosen", 0.5), side(&rejected, "ref_rejected", 0.0), beta);
-    let loss = pair.mean() * (2.0 / beta);
-    let gradients = loss.backward();
-    let moved =
-        |now: &Tensor<1>, reference: &str| values((now.clone() - column(reference)).inner() * beta);
-    close(&values(loss), &[case.expected_number("loss")], EXACT, "loss")?;
-    for (now, reference, key) in
-        [(&chosen, "ref_chosen", "chosen"), (&rejected, "ref_rejected", "rejected")]
-    {
-        let gradient = values(now.grad(&gradients).ok_or("no gradient")?);
-        close(&gradient, &case.expected_list(&format!("grad_{key}")), EXACT, key)?;
-        let rewards = case.expected_list(&format!("{key}_rewards"));
-        close(&moved(now, reference), &rewards, EXACT, key)?;
-    }
-    Ok(())
 }
 
 pub(crate) fn policy_loss(case: &Case) -> Outcome {
