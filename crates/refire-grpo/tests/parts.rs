@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken test should fail")]
 
-mod step;
+mod support;
 
 use refire_core::{Advantage, AdvantageValues, Columns, GroupFilter, Needs, Score, StepView};
 use refire_grpo::advantage::{AdvantageConfig, Gdpo, GroupNorm, PartWeight, Scale, group_norm};
@@ -20,7 +20,7 @@ fn try_advantages(
     sizes: &[usize],
     scores: &[Score],
 ) -> Result<Vec<f64>, String> {
-    let groups: Vec<_> = sizes.iter().map(|n| step::group(*n)).collect();
+    let groups: Vec<_> = sizes.iter().map(|n| support::step::group(*n)).collect();
     let mask = vec![vec![true; 2]; scores.len()];
     let columns = Columns::default();
     let view = StepView {
@@ -112,7 +112,7 @@ fn gdpo_reads_the_named_parts() {
 #[test]
 fn dynamic_sampling_wants_a_spread() {
     let keep = |filter: &mut DynamicSampling, scores: &[Score]| {
-        filter.keep(&step::group(scores.len()), scores).unwrap()
+        filter.keep(&support::step::group(scores.len()), scores).unwrap()
     };
     let (one, zero, none) = (Score::value(1.0), Score::value(0.0), Score::unscorable("broken"));
     let mut any = DynamicSampling::default();
@@ -124,14 +124,14 @@ fn dynamic_sampling_wants_a_spread() {
     assert!(!keep(&mut any, std::slice::from_ref(&none)));
     let mut wide = DynamicSampling { min_spread: 1.0, ..DynamicSampling::default() };
     assert!(!keep(&mut wide, &[one.clone(), zero]));
-    assert!(any.keep(&step::group(3), &[one]).is_err());
+    assert!(any.keep(&support::step::group(3), &[one]).is_err());
 }
 
 #[test]
 fn dynamic_sampling_may_look_at_one_part() {
     let scores =
         [value(&[("right", 1.0), ("overlong", -0.5)]), value(&[("right", 1.0), ("overlong", 0.0)])];
-    let group = step::group(2);
+    let group = support::step::group(2);
     let mut total = DynamicSampling::default();
     assert!(total.keep(&group, &scores).unwrap());
     let mut right = DynamicSampling { part: Some("right".to_owned()), ..Default::default() };

@@ -8,7 +8,7 @@
 //!                                  + share * kl_beta * d KL / d logprob
 //! ```
 //!
-//! The numbers come from the closed forms of [`Surrogate::terms`](crate::loss::Surrogate::terms),
+//! The numbers come from the closed forms of [`Surrogate::terms`],
 //! not from automatic differentiation; the two agree.
 
 mod columns;
