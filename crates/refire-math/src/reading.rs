@@ -9,7 +9,9 @@ use crate::{ChainRule, Fault, Profile, wrapper};
 /// What a text means.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
-    /// The text without white space and without what surrounds it.
+    /// The text without what surrounds it.
+    pub(crate) text: String,
+    /// The text without idle white space and typefaces.
     pub(crate) key: String,
     pub(crate) value: Result<Value, Unread>,
     /// The value with bare commas as separators of lists, where that is another one.
@@ -45,7 +47,7 @@ impl Reading {
             }
             Err(unread) => Err(unread),
         };
-        Ok(Self { key, value, listed })
+        Ok(Self { text: bare.to_owned(), key, value, listed })
     }
 
     /// Why there is no value.

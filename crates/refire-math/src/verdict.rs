@@ -55,7 +55,7 @@ pub enum Path {
     Percent,
     /// Amounts with units.
     Unit,
-    /// Only one side states a unit; the numbers were compared.
+    /// Only one side states a unit, or the base of a numeral; the numbers were compared.
     UnitDropped,
     /// Only one side names what it is the value of; the values were compared.
     LabelDropped,
@@ -63,7 +63,8 @@ pub enum Path {
     Kind,
     /// Lists, tuples, sets and records, element by element.
     Collection,
-    /// A list without brackets or a column of numbers against a tuple in the same order.
+    /// Equal by a way of writing: a list without brackets or a column of numbers against a tuple in
+    /// the same order, a comma that groups digits or separates a list, letters in another case or typeface.
     Convention,
     /// Sets of reals.
     Region,

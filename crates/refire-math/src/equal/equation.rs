@@ -48,11 +48,23 @@ impl Compare<'_> {
             }
             let verdict = self.solutions_and_set(statement, &relation.operands[1]);
             return match verdict {
-                Verdict::Equal(_) => Verdict::Equal(Path::Inequality),
+                Verdict::Equal(_) if self.names_unknown(&relation.operands[0], statement) => {
+                    Verdict::Equal(Path::Inequality)
+                }
+                Verdict::Equal(_) => Verdict::Unknown(Reason::Surroundings),
                 other => other,
             };
         }
         self.equations(gold, answer)
+    }
+
+    /// Whether `name` is what the statement is solved for.
+    fn names_unknown(&self, name: &Value, statement: &Value) -> bool {
+        self.profile.rename_symbols
+            || self.loose()
+            || self.solutions(statement).is_ok_and(|(_, unknown)| {
+                name.as_number() == Some(&crate::exact::Fraction::of(unknown))
+            })
     }
 
     /// The same links up to nonzero factors, positive ones for an order.

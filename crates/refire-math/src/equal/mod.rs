@@ -22,9 +22,21 @@ pub(crate) struct Compare<'a> {
 
 /// The verdict on two readings.
 pub(crate) fn compare(gold: &Reading, answer: &Reading, profile: &Profile) -> Verdict {
-    if gold.key == answer.key || same_letters(&gold.key, &answer.key) {
+    if gold.text == answer.text {
         return Verdict::Equal(Path::Text);
     }
+    let verdict = by_value(gold, answer, profile);
+    if verdict.is_equal() {
+        return verdict;
+    }
+    // What is written alike is the same answer, whatever it means.
+    if gold.key == answer.key || same_letters(&gold.key, &answer.key) {
+        return Verdict::Equal(Path::Convention);
+    }
+    verdict
+}
+
+fn by_value(gold: &Reading, answer: &Reading, profile: &Profile) -> Verdict {
     let (gold_value, answer_value) = match (&gold.value, &answer.value) {
         (Ok(gold), Ok(answer)) => (gold, answer),
         (Err(_), _) => return Verdict::Unknown(Reason::Gold(fault(gold))),
@@ -41,7 +53,7 @@ pub(crate) fn compare(gold: &Reading, answer: &Reading, profile: &Profile) -> Ve
         (None, Some(answer)) => compare.values(gold_value, answer),
         _ => return first,
     };
-    if other.is_equal() { other } else { first }
+    if other.is_equal() { Verdict::Equal(Path::Convention) } else { first }
 }
 
 /// Whether both are letters only, and the same ones but for their case: words and options are

@@ -148,7 +148,10 @@ impl Compare<'_> {
             return Verdict::NotEqual(Path::Kind);
         }
         match (self.solutions(statement), self.region(set)) {
-            (Ok((solutions, _)), Ok(region)) => self.same_region(&solutions, &region),
+            (Ok((solutions, _)), Ok(region)) => match self.same_region(&solutions, &region) {
+                Verdict::Equal(_) => Verdict::Equal(Path::LabelDropped),
+                verdict => verdict,
+            },
             (Err(stop @ (Stop::Fuel | Stop::TooBig)), _)
             | (_, Err(stop @ (Stop::Fuel | Stop::TooBig))) => stopped(stop),
             _ => Verdict::Unknown(Reason::Undecided),

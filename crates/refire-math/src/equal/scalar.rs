@@ -37,6 +37,9 @@ impl Compare<'_> {
             (Some(a), Some(b)) if verdict.is_equal() && a.base != b.base => {
                 Verdict::Unknown(Reason::Surroundings)
             }
+            (Some(_), None) | (None, Some(_)) if verdict.is_equal() => {
+                Verdict::Equal(Path::UnitDropped)
+            }
             _ => verdict,
         }
     }
