@@ -1,0 +1,519 @@
+use crate::syntax::command::{Command, function, lookup};
+use crate::syntax::token::{Delim, Tok, Token};
+use crate::syntax::{NamedSet, RelOp};
+
+/// Something in the text that has no meaning here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// The tokens of `text`, from its first to its last character.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Unreadable> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        space: false,
+        environments: 0,
+        money: odd_dollars(text),
+        tokens: Vec::with_capacity(text.len() / 2 + 4),
+    };
+    while lexer.at < text.len() {
+        lexer.step()?;
+    }
+    Ok(without_empty_groups(lexer.tokens))
+}
+
+/// `{}_5C_2`: a group with nothing in it only carries an index.
+fn without_empty_groups(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
+    let empty = |window: &[Token<'_>]| {
+        window[0].tok == Tok::Open(Delim::Group)
+            && window[1].tok == Tok::Close(Delim::Group)
+            && matches!(window[2].tok, Tok::Underscore | Tok::Caret)
+    };
+    if tokens.windows(3).any(empty) {
+        let mut kept = Vec::with_capacity(tokens.len());
+        let mut at = 0;
+        while at < tokens.len() {
+            if tokens.get(at..at + 3).is_some_and(empty) {
+                at += 2;
+            }
+            kept.push(tokens[at]);
+            at += 1;
+        }
+        tokens = kept;
+    }
+    tokens
+}
+
+/// Dollars that don't pair up are money and not delimiters.
+fn odd_dollars(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let bare = |at: &usize| bytes[*at] == b'$' && (*at == 0 || bytes[*at - 1] != b'\\');
+    (0..bytes.len()).filter(bare).count() % 2 == 1
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    space: bool,
+    environments: usize,
+    money: bool,
+    tokens: Vec<Token<'a>>,
+}
+
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self, ahead: usize) -> u8 {
+        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn push(&mut self, tok: Tok<'a>, length: usize) {
+        let (start, end) = (self.at, self.at + length);
+        self.tokens.push(Token { tok, space: self.space, start, end, word: "" });
+        self.space = false;
+        self.at = end;
+    }
+
+    fn skip(&mut self, length: usize) {
+        self.at += length;
+        self.space = true;
+    }
+
+    fn step(&mut self) -> Result<(), Unreadable> {
+        let byte = self.peek(0);
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b'~' => self.skip(1),
+            b'0'..=b'9' => self.number(),
+            b'.' => return self.dot(),
+            b'A'..=b'Z' | b'a'..=b'z' => self.word(),
+            b'\\' => return self.backslash(),
+            b'$' if self.money => self.push(Tok::Money("$"), 1),
+            b'$' => self.skip(1),
+            b'*' if self.rest().starts_with("**") => {
+                let emphasis = self.tokens.is_empty() || self.rest().len() == 2;
+                if emphasis { self.skip(2) } else { self.push(Tok::Caret, 2) }
+            }
+            0x80.. => return self.unicode(),
+            _ => return self.punctuation(byte),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) {
+        let digits = |from: usize| {
+            self.text.as_bytes()[from..].iter().take_while(|b| b.is_ascii_digit()).count()
+        };
+        let whole = digits(self.at);
+        let mut length = whole;
+        if self.peek(whole) == b'.' {
+            length += match digits(self.at + whole + 1) {
+                // `5.` ends a sentence, `0.\overline{3}` and `0.(3)` go on.
+                0 if self.repeats(whole + 1) => 1,
+                0 => 0,
+                places => 1 + places,
+            };
+        }
+        self.push(Tok::Number(&self.text[self.at..self.at + length]), length);
+    }
+
+    fn repeats(&self, ahead: usize) -> bool {
+        let rest = &self.text[self.at + ahead..];
+        ["\\overline", "\\bar", "\\dot", "("].iter().any(|mark| rest.starts_with(mark))
+    }
+
+    fn dot(&mut self) -> Result<(), Unreadable> {
+        let rest = self.rest();
+        if rest.starts_with("...") {
+            self.push(Tok::Dots, 3);
+        } else if self.peek(1).is_ascii_digit() {
+            let places = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+            self.push(Tok::Number(&rest[..places + 1]), places + 1);
+        } else if rest[1..].trim_start_matches([' ', '$', '\n', '*', '.']).is_empty() {
+            // The end of the sentence.
+            self.at = self.text.len();
+        } else {
+            return Err(Unreadable);
+        }
+        Ok(())
+    }
+
+    fn word(&mut self) {
+        let rest = self.rest();
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let word = &rest[..length];
+        let first = self.tokens.len();
+        if let Some(tok) = special_word(word) {
+            self.push(tok, length);
+        } else if let Some(connective) = self.glued_connective(word) {
+            self.push(if connective == 2 { Tok::Or } else { Tok::And }, connective);
+            self.letters(&word[connective..]);
+        } else {
+            self.letters(word);
+        }
+        self.tokens[first].word = word;
+    }
+
+    /// The length of `or` or `and` between a value and a letter: `1orx=2`.
+    fn glued_connective(&self, word: &str) -> Option<usize> {
+        let after =
+            self.tokens.last().is_some_and(|t| matches!(t.tok, Tok::Number(_) | Tok::Close(_)));
+        let rest = word.strip_prefix("or").or_else(|| word.strip_prefix("and"))?;
+        (after && !self.space && rest.len() == 1).then(|| word.len() - rest.len())
+    }
+
+    /// Single letters, with the names of functions among them kept whole: `xsinx` is `x sin x`.
+    fn letters(&mut self, word: &'a str) {
+        const INNER: [&str; 12] = [
+            "arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "cot", "log", "exp", "ln",
+            "pi",
+        ];
+        let short = word.len() <= 10;
+        let mut at = 0;
+        while at < word.len() {
+            let rest = &word[at..];
+            let inner = INNER.iter().find(|name| short && rest.starts_with(**name));
+            match inner.and_then(|name| Some((name.len(), special_word(name)?))) {
+                Some((length, tok)) => {
+                    self.push(tok, length);
+                    at += length;
+                }
+                None => {
+                    self.push(Tok::Letter(&rest[..1]), 1);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    fn punctuation(&mut self, byte: u8) -> Result<(), Unreadable> {
+        let rest = self.rest();
+        const DOUBLE: [(&str, Tok<'static>); 9] = [
+            ("<=", Tok::Rel(RelOp::Le)),
+            (">=", Tok::Rel(RelOp::Ge)),
+            ("=<", Tok::Rel(RelOp::Le)),
+            ("!=", Tok::Rel(RelOp::Ne)),
+            ("==", Tok::Rel(RelOp::Eq)),
+            ("=>", Tok::Rel(RelOp::Implies)),
+            ("->", Tok::Rel(RelOp::Implies)),
+            ("+-", Tok::PlusMinus),
+            ("||", Tok::DoubleBar),
+        ];
+        if let Some((_, tok)) = DOUBLE.iter().find(|(mark, _)| rest.starts_with(mark)) {
+            self.push(*tok, 2);
+            return Ok(());
+        }
+        let tok = match byte {
+            b'+' => Tok::Plus,
+            b'-' => Tok::Minus,
+            b'*' => Tok::Times,
+            b'/' => Tok::Slash,
+            b'^' => Tok::Caret,
+            b'_' => Tok::Underscore,
+            b'!' => Tok::Bang,
+            b'\'' => Tok::Prime,
+            b'%' => Tok::Percent,
+            b'=' => Tok::Rel(RelOp::Eq),
+            b'<' => Tok::Rel(RelOp::Lt),
+            b'>' => Tok::Rel(RelOp::Gt),
+            b',' => Tok::Comma,
+            b';' => Tok::Semicolon,
+            b':' => Tok::Colon,
+            b'(' => Tok::Open(Delim::Round),
+            b')' => Tok::Close(Delim::Round),
+            b'[' => Tok::Open(Delim::Square),
+            b']' => Tok::Close(Delim::Square),
+            b'{' => Tok::Open(Delim::Group),
+            b'}' => Tok::Close(Delim::Group),
+            b'|' => Tok::Bar,
+            b'&' => Tok::Ampersand,
+            _ => return Err(Unreadable),
+        };
+        self.push(tok, 1);
+        Ok(())
+    }
+
+    fn backslash(&mut self) -> Result<(), Unreadable> {
+        let next = self.peek(1);
+        if next == b'\\' {
+            // A row ends inside a table; elsewhere it is an escape written twice.
+            if self.environments > 0 {
+                self.push(Tok::Row, 2);
+            } else if self.peek(2).is_ascii_alphabetic() || b"{}[](),!;:%$ ".contains(&self.peek(2))
+            {
+                self.at += 1;
+            } else {
+                self.skip(2);
+            }
+            return Ok(());
+        }
+        if next.is_ascii_alphabetic() {
+            return self.command();
+        }
+        match next {
+            b' ' | b',' | b';' | b':' | b'!' | b'>' | b'/' | b'(' | b')' | b'[' | b']' | b'\n'
+            | b'-' => {
+                let space = self.space;
+                self.skip(2);
+                // A negative space joins what stands around it.
+                self.space = space || next != b'!';
+            }
+            b'{' => self.push(Tok::Open(Delim::Curly), 2),
+            b'}' => self.push(Tok::Close(Delim::Curly), 2),
+            b'|' => self.push(Tok::DoubleBar, 2),
+            b'%' => self.push(Tok::Percent, 2),
+            b'$' => self.push(Tok::Money("$"), 2),
+            b'_' => self.push(Tok::Underscore, 2),
+            b'&' => self.push(Tok::And, 2),
+            _ => return Err(Unreadable),
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Result<(), Unreadable> {
+        let rest = self.rest();
+        let length = rest[1..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let mut name = &rest[1..=length];
+        let command = lookup(name).or_else(|| {
+            // A spacing command may run into what follows it: `\quadx`.
+            let glued = ["quad", "qquad"].iter().find(|known| name.starts_with(**known))?;
+            name = &name[..glued.len()];
+            lookup(name)
+        });
+        let total = name.len() + 1;
+        match command.ok_or(Unreadable)? {
+            Command::Token(tok) => self.push(tok, total),
+            Command::Greek => self.push(Tok::Letter(name), total),
+            Command::Nothing => self.skip(total),
+            Command::Left => self.delimiter(total, true)?,
+            Command::Right => self.delimiter(total, false)?,
+            Command::Text => {
+                let (inside, length) = self.argument(total).ok_or(Unreadable)?;
+                let name = inside.trim();
+                if matches!(name, "\\$" | "$") {
+                    self.push(Tok::Money("$"), length);
+                } else if let Some(function) = function(name).filter(|f| !crate::unit::is_known(f))
+                {
+                    self.push(Tok::Function(function), length);
+                } else {
+                    self.push(Tok::Text(inside), length);
+                }
+            }
+            Command::Roman => self.roman(total),
+            Command::Blackboard => self.blackboard(total)?,
+            Command::Begin => {
+                let (inside, mut length) = self.argument(total).ok_or(Unreadable)?;
+                if inside.starts_with("array") || inside.starts_with("tabular") {
+                    length = self.argument(length).ok_or(Unreadable)?.1;
+                }
+                self.environments += 1;
+                self.push(Tok::Begin(inside), length);
+            }
+            Command::End => {
+                let (inside, length) = self.argument(total).ok_or(Unreadable)?;
+                self.environments = self.environments.saturating_sub(1);
+                self.push(Tok::End(inside), length);
+            }
+        }
+        Ok(())
+    }
+
+    /// The braced argument after `ahead` bytes, and where it ends.
+    fn argument(&self, ahead: usize) -> Option<(&'a str, usize)> {
+        let rest = &self.rest()[ahead..];
+        let spaces = rest.len() - rest.trim_start().len();
+        let inside = rest[spaces..].strip_prefix('{')?;
+        let length = crate::extract::closing_brace(inside)?;
+        Some((&inside[..length], ahead + spaces + length + 2))
+    }
+
+    /// Letters in another typeface: a function, a single letter, words, or anything else.
+    fn roman(&mut self, total: usize) {
+        let Some((inside, length)) = self.argument(total) else {
+            self.at += total;
+            return;
+        };
+        let name = inside.trim();
+        if let Some(tok) = special_word(name) {
+            self.push(tok, length);
+        } else if name.len() > 1
+            && name.bytes().any(|b| b.is_ascii_alphabetic())
+            && !name.contains('\\')
+        {
+            self.push(Tok::Text(inside), length);
+        } else {
+            // The group that follows is read as it stands.
+            self.at += total;
+        }
+    }
+
+    fn blackboard(&mut self, total: usize) -> Result<(), Unreadable> {
+        let (name, length) = match self.argument(total) {
+            Some((inside, length)) => (inside.trim(), length),
+            None => {
+                let rest = &self.rest()[total..];
+                let skipped = rest.len() - rest.trim_start().len();
+                (rest.trim_start().get(..1).unwrap_or(""), total + skipped + 1)
+            }
+        };
+        let set = match name {
+            "R" => NamedSet::Reals,
+            "Z" => NamedSet::Integers,
+            "Q" => NamedSet::Rationals,
+            "N" => NamedSet::Naturals,
+            "C" => NamedSet::Complex,
+            _ => return Err(Unreadable),
+        };
+        self.push(Tok::Named(set), length);
+        Ok(())
+    }
+
+    /// What follows `\left` or `\right`. Bars get the side they would not have by themselves.
+    fn delimiter(&mut self, total: usize, left: bool) -> Result<(), Unreadable> {
+        let rest = &self.rest()[total..];
+        let total = total + (rest.len() - rest.trim_start().len());
+        let side = |delim| if left { Tok::Open(delim) } else { Tok::Close(delim) };
+        let rest = &self.rest()[total..];
+        if rest.starts_with('.') {
+            self.skip(total + 1);
+        } else if rest.starts_with("\\|") {
+            self.push(side(Delim::DoubleBar), total + 2);
+        } else if rest.starts_with("\\vert") {
+            self.push(side(Delim::Bar), total + 5);
+        } else if rest.starts_with('|') {
+            self.push(side(Delim::Bar), total + 1);
+        } else if rest.starts_with('<') || rest.starts_with('>') {
+            self.push(side(Delim::Angle), total + 1);
+        } else if rest.is_empty() {
+            return Err(Unreadable);
+        } else {
+            self.at += total;
+        }
+        Ok(())
+    }
+
+    fn unicode(&mut self) -> Result<(), Unreadable> {
+        let character = self.rest().chars().next().ok_or(Unreadable)?;
+        let length = character.len_utf8();
+        let tok = match character {
+            '\u{a0}'
+            | '\u{2009}'
+            | '\u{202f}'
+            | '\u{2002}'..='\u{2008}'
+            | '\u{200a}'
+            | '\u{3000}' => {
+                self.skip(length);
+                return Ok(());
+            }
+            '−' | '–' | '—' => Tok::Minus,
+            '×' | '·' | '⋅' | '∗' | '∙' => Tok::Times,
+            '÷' | '∕' | '⁄' => Tok::Slash,
+            '±' => Tok::PlusMinus,
+            '∓' => Tok::MinusPlus,
+            '√' => Tok::Sqrt,
+            'π' => Tok::Pi,
+            '∞' => Tok::Infinity,
+            '≤' | '⩽' | '≦' => Tok::Rel(RelOp::Le),
+            '≥' | '⩾' | '≧' => Tok::Rel(RelOp::Ge),
+            '≠' => Tok::Rel(RelOp::Ne),
+            '≈' | '≃' => Tok::Rel(RelOp::Approx),
+            '∈' => Tok::Rel(RelOp::In),
+            '∉' => Tok::Rel(RelOp::NotIn),
+            '≡' => Tok::Rel(RelOp::Congruent),
+            '→' | '⇒' | '⇔' => Tok::Rel(RelOp::Implies),
+            '°' | '∘' | 'º' => Tok::Degree,
+            '∪' | '⋃' => Tok::Cup,
+            '∩' | '⋂' => Tok::Cap,
+            '∖' => Tok::Setminus,
+            '∅' | 'Ø' => Tok::Named(NamedSet::Empty),
+            'ℝ' => Tok::Named(NamedSet::Reals),
+            'ℤ' => Tok::Named(NamedSet::Integers),
+            'ℚ' => Tok::Named(NamedSet::Rationals),
+            'ℕ' => Tok::Named(NamedSet::Naturals),
+            'ℂ' => Tok::Named(NamedSet::Complex),
+            '…' | '⋯' => Tok::Dots,
+            '′' | '’' => Tok::Prime,
+            '⌊' => Tok::Open(Delim::Floor),
+            '⌋' => Tok::Close(Delim::Floor),
+            '⌈' => Tok::Open(Delim::Ceil),
+            '⌉' => Tok::Close(Delim::Ceil),
+            '⟨' => Tok::Open(Delim::Angle),
+            '⟩' => Tok::Close(Delim::Angle),
+            '€' => Tok::Money("€"),
+            '£' => Tok::Money("£"),
+            '¥' => Tok::Money("¥"),
+            '₹' => Tok::Money("₹"),
+            '¢' => Tok::Text("cents"),
+            '∧' => Tok::And,
+            '∨' => Tok::Or,
+            '½' => Tok::Vulgar(1, 2),
+            '⅓' => Tok::Vulgar(1, 3),
+            '⅔' => Tok::Vulgar(2, 3),
+            '¼' => Tok::Vulgar(1, 4),
+            '¾' => Tok::Vulgar(3, 4),
+            '⅕' => Tok::Vulgar(1, 5),
+            '⅖' => Tok::Vulgar(2, 5),
+            '⅗' => Tok::Vulgar(3, 5),
+            '⅘' => Tok::Vulgar(4, 5),
+            '⅙' => Tok::Vulgar(1, 6),
+            '⅚' => Tok::Vulgar(5, 6),
+            '⅛' => Tok::Vulgar(1, 8),
+            '⅜' => Tok::Vulgar(3, 8),
+            '⅝' => Tok::Vulgar(5, 8),
+            '⅞' => Tok::Vulgar(7, 8),
+            _ => super_or_greek(character).ok_or(Unreadable)?,
+        };
+        self.push(tok, length);
+        Ok(())
+    }
+}
+
+fn super_or_greek(character: char) -> Option<Tok<'static>> {
+    const SUPERS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+    if let Some(digit) = SUPERS.chars().position(|c| c == character) {
+        return Some(Tok::Super(u8::try_from(digit).unwrap_or(0)));
+    }
+    let name = match character {
+        'α' => "alpha",
+        'β' => "beta",
+        'γ' => "gamma",
+        'δ' => "delta",
+        'ε' => "epsilon",
+        'θ' => "theta",
+        'λ' => "lambda",
+        'μ' | 'µ' => "mu",
+        'ρ' => "rho",
+        'σ' => "sigma",
+        'τ' => "tau",
+        'φ' | 'ϕ' => "phi",
+        'ψ' => "psi",
+        'ω' => "omega",
+        'Δ' => "Delta",
+        'Ω' => "Omega",
+        'Σ' => "Sigma",
+        _ => return None,
+    };
+    Some(Tok::Letter(name))
+}
+
+/// Words that mean something wherever they stand.
+fn special_word(word: &str) -> Option<Tok<'static>> {
+    let tok = match word {
+        "and" | "And" | "AND" => Tok::And,
+        "or" | "Or" | "OR" => Tok::Or,
+        "sqrt" => Tok::Sqrt,
+        "pi" => Tok::Pi,
+        "inf" | "infinity" | "Infinity" | "infty" | "oo" => Tok::Infinity,
+        "mod" => Tok::Mod,
+        "percent" | "percentage" | "pct" | "Percent" => Tok::Percent,
+        "degree" | "degrees" | "Degrees" => Tok::Degree,
+        "theta" => Tok::Letter("theta"),
+        "alpha" => Tok::Letter("alpha"),
+        "beta" => Tok::Letter("beta"),
+        "lambda" => Tok::Letter("lambda"),
+        "emptyset" => Tok::Named(NamedSet::Empty),
+        _ => return function(word).map(Tok::Function),
+    };
+    Some(tok)
+}
