@@ -33,8 +33,12 @@ impl<'a> Running<'a> {
     }
 
     pub(super) fn warm(zygote: &'a Zygote, fds: &[BorrowedFd<'_>]) -> io::Result<Self> {
-        let pidfd = zygote.launch(fds)?;
-        Ok(Self { pidfd, parent: Parent::Zygote(zygote), ended: None, killed: false })
+        Ok(Self::of(zygote, zygote.launch(fds)?))
+    }
+
+    /// A zygote's child that was launched before.
+    pub(super) fn of(zygote: &'a Zygote, pidfd: OwnedFd) -> Self {
+        Self { pidfd, parent: Parent::Zygote(zygote), ended: None, killed: false }
     }
 
     pub(super) fn pidfd(&self) -> BorrowedFd<'_> {

@@ -3,12 +3,13 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use seccompiler::BpfProgram;
+use seccompiler::sock_filter;
 use serde::Serialize;
 
 use super::raw::{Exec, Fault, Landlock, Plan, Spawned, Step, spawn};
 use super::rootfs::{RootSpec, scratch_options};
-use super::{identity, landlock, seccomp};
+use super::seccomp::{Filters, filters};
+use super::{identity, landlock};
 use crate::python::Python;
 use crate::{Layer, Limits};
 
@@ -38,7 +39,7 @@ pub(crate) struct Confinement {
     pub(super) limits: Limits,
     root: RootSpec,
     landlock: Option<Landlock>,
-    seccomp: BpfProgram,
+    seccomp: Option<Filters>,
     env: Vec<CString>,
 }
 
@@ -52,7 +53,7 @@ impl Confinement {
         } else {
             landlock::ruleset(&root.host_paths(), &[])
         };
-        let seccomp = seccomp::filter().filter(|_| has(Layer::Seccomp)).unwrap_or_default();
+        let seccomp = filters().filter(|_| has(Layer::Seccomp));
         Self {
             landlock: landlock.filter(|_| has(Layer::Landlock)),
             seccomp,
@@ -93,10 +94,18 @@ impl Confinement {
             rlimits: self.rlimits(role),
             keep_caps: if zygote { ZYGOTE_CAPS } else { 0 },
             landlock: self.landlock.clone().filter(|_| !zygote),
-            seccomp: if zygote { Vec::new() } else { self.seccomp.clone() },
+            seccomp: self.filters(zygote),
             fds: Vec::new(),
             exec: Exec::Nothing,
         }
+    }
+
+    fn filters(&self, zygote: bool) -> Vec<Vec<sock_filter>> {
+        let Some(Filters { common, confining }) = &self.seccomp else { return Vec::new() };
+        let mut filters = vec![common.clone()];
+        // Last, since the first filter does not refuse what puts on the second.
+        filters.extend((!zygote).then(|| confining.clone()));
+        filters
     }
 
     /// Resource limits of a role. A zygote's own processor time grows with every child it makes, so
@@ -137,7 +146,7 @@ impl Confinement {
                 .collect(),
         });
         let mut seccomp = String::new();
-        for step in &self.seccomp {
+        for step in self.seccomp.iter().flat_map(|filters| &filters.confining) {
             let [a, b] = step.code.to_ne_bytes();
             let [c, d, e, f] = step.k.to_ne_bytes();
             for byte in [a, b, step.jt, step.jf, c, d, e, f] {
@@ -153,6 +162,8 @@ impl Confinement {
             capabilities: vec![CAP_SYS_ADMIN, CAP_SETPCAP],
             landlock,
             seccomp,
+            judge_seconds: self.limits.cpu_seconds.ceil() as u64 + 1,
+            judge_memory: self.limits.memory_bytes,
             syscalls: [
                 ("clone", libc::SYS_clone),
                 ("mount", libc::SYS_mount),
@@ -220,6 +231,8 @@ struct Settings {
     capabilities: Vec<u64>,
     landlock: Option<SettingsLandlock>,
     seccomp: String,
+    judge_seconds: u64,
+    judge_memory: u64,
     syscalls: std::collections::BTreeMap<&'static str, i64>,
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Line {
     /// Calls of the submission's functions.
     pub(super) calls: Option<u64>,
     pub(super) borrowed: Vec<String>,
+    /// The judge is not as it was before the job.
+    pub(super) retire: bool,
 }
 
 impl Line {
@@ -62,15 +64,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Sends the job; what comes back is heard while the run is watched.
-    pub(super) fn open(fd: OwnedFd, job: &JudgeJob<'_>) -> io::Result<Self> {
-        let stream = UnixStream::from(fd);
-        let body = serde_json::to_vec(job)?;
-        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-        send_all(&stream, &length.to_be_bytes())?;
-        send_all(&stream, &body)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self { stream, buffer: Vec::new(), lines: Vec::new() })
+    /// Hears what a judge says from now on.
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self { stream, buffer: Vec::new(), lines: Vec::new() }
     }
 
     /// The line that says how it went, if the judge got that far.

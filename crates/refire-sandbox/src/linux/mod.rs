@@ -5,6 +5,7 @@ mod cgroup;
 mod confinement;
 mod exchange;
 mod identity;
+mod judge;
 mod landlock;
 mod monitor;
 mod probe;

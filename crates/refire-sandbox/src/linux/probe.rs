@@ -52,7 +52,7 @@ impl Prober<'_> {
                 Ok(format!("version {abi}"))
             }
             Layer::Seccomp => {
-                if super::seccomp::filter().is_none() {
+                if super::seccomp::filters().is_none() {
                     return Err(format!("no filter for {}", std::env::consts::ARCH));
                 }
                 self.run(layer, Exec::Probe(Probe::Socket))?;

@@ -124,26 +124,38 @@ const ARCHITECTURE: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const ARCHITECTURE: &[i64] = &[];
 
-/// The compiled filter; `None` on an architecture that `seccompiler` doesn't know.
-pub(super) fn filter() -> Option<BpfProgram> {
-    let arch = std::env::consts::ARCH.try_into().ok()?;
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        [NETWORK, UNCOUNTED, SPYING, CONTAINERS, KERNEL, MACHINE, ARCHITECTURE]
-            .concat()
-            .into_iter()
-            .map(|call| (call, Vec::new()))
-            .collect();
-    rules.insert(libc::SYS_clone, new_namespaces()?);
-    // A child that could outlive its parent would be one that nobody waits for.
-    rules.insert(libc::SYS_prctl, vec![argument(0, libc::PR_SET_PDEATHSIG as u64)?]);
+/// The filter in the two parts that are put on at different times by warm interpreters, because
+/// the kernel takes a third of a millisecond to take in the whole of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filters {
+    /// What a zygote can do without, too.
+    pub(super) common: BpfProgram,
+    /// What a zygote needs to confine its children.
+    pub(super) confining: BpfProgram,
+}
+
+/// The compiled filters; `None` on an architecture that `seccompiler` doesn't know.
+pub(super) fn filters() -> Option<Filters> {
+    let always = |calls: Vec<i64>| calls.into_iter().map(|call| (call, Vec::new())).collect();
+    let mut common: Rules =
+        always([NETWORK, UNCOUNTED, SPYING, KERNEL, MACHINE, ARCHITECTURE].concat());
     // Characters typed into a terminal that others read.
-    rules.insert(libc::SYS_ioctl, vec![argument(1, libc::TIOCSTI)?]);
-    let refuse = SeccompAction::Errno(libc::EPERM as u32);
-    let compiled: BpfProgram =
-        SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).ok()?.try_into().ok()?;
+    common.insert(libc::SYS_ioctl, vec![argument(1, libc::TIOCSTI)?]);
     let mut program = unknown_calls();
-    program.extend(compiled);
-    Some(program)
+    program.extend(compile(common)?);
+    let mut confining: Rules = always(CONTAINERS.to_vec());
+    confining.insert(libc::SYS_clone, new_namespaces()?);
+    // A child that could outlive its parent would be one that nobody waits for.
+    confining.insert(libc::SYS_prctl, vec![argument(0, libc::PR_SET_PDEATHSIG as u64)?]);
+    Some(Filters { common: program, confining: compile(confining)? })
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn compile(rules: Rules) -> Option<BpfProgram> {
+    let arch = std::env::consts::ARCH.try_into().ok()?;
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).ok()?.try_into().ok()
 }
 
 /// One rule per flag: any of them is refused.

@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use super::candidate::Running;
 use super::cgroup::Cgroup;
 use super::confinement::{Confinement, Role};
+use super::judge::Judge;
 use super::raw::Ended;
 use super::watch::{Capture, KEPT, Over};
 use super::zygote::{Zygote, interpreter};
@@ -38,7 +39,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     index: usize,
     candidate: Option<Zygote>,
-    judge: Option<Zygote>,
+    judge: Option<Judge>,
     cgroup: Option<Cgroup>,
     null: Option<OwnedFd>,
 }
@@ -161,18 +162,18 @@ impl Worker {
         self.judge = None;
     }
 
-    fn judge(&mut self) -> io::Result<&Zygote> {
+    fn judge(&mut self) -> io::Result<()> {
         if self.judge.is_none() {
-            self.judge = Some(self.start_zygote(Role::Judge)?);
+            self.judge = Some(Judge::new(self.start_zygote(Role::Judge)?));
         }
-        self.judge.as_ref().ok_or_else(|| io::Error::other("no judge"))
+        Ok(())
     }
 
-    fn zygote(&mut self) -> io::Result<&Zygote> {
+    fn zygote(&mut self) -> io::Result<()> {
         if self.candidate.is_none() {
             self.candidate = Some(self.start_zygote(Role::Zygote)?);
         }
-        self.candidate.as_ref().ok_or_else(|| io::Error::other("no interpreter"))
+        Ok(())
     }
 
     fn start_zygote(&self, role: Role) -> io::Result<Zygote> {

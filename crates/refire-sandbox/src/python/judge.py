@@ -4,6 +4,7 @@ It never compiles, imports or unpickles anything of the submission. Whatever the
 decoded to exact built-in values, so that comparisons mean what they say. What breaks the protocol
 ends the judge at once, before a test could catch it.
 """
+import _thread
 import ast
 import builtins
 import json
@@ -12,7 +13,8 @@ import resource
 import sys
 
 # What tests import most.
-import collections, copy, math, re, string, typing
+import bisect, collections, copy, datetime, decimal, fractions, functools, heapq, itertools, math
+import operator, os, re, statistics, string, time, types, typing, unittest
 
 RPC = 3
 REPORT = 4
@@ -27,8 +29,14 @@ def report(**what):
         data = data[posix.write(REPORT, data) :]
 
 
+def conclude(**what):
+    """The last word on a job."""
+    report(calls=CALLS, borrowed=sorted(BORROWED), retire=not is_pristine(), **what)
+
+
 def stop(**what):
-    report(calls=CALLS, borrowed=sorted(BORROWED), **what)
+    """The last word on a job, from within a test, which can't catch this."""
+    report(calls=CALLS, borrowed=sorted(BORROWED), retire=True, **what)
     posix._exit(0)
 
 
@@ -210,24 +218,24 @@ def unwrap(value):
 
 
 def load(program):
-    """Lets the candidate load the submission."""
+    """Lets the candidate load the submission; whether it did."""
     try:
         if posix.read(RPC, 1) != b"R":
             raise EOFError
     except (EOFError, OSError):
         stop(infra="the candidate did not start")
-    compiled = False
     try:
         ask(b"L", program)
+        return True
     except SyntaxError as error:
-        stop(compile=brief(error))
+        conclude(compile=brief(error))
     except ValueError as error:
         # Zero bytes are a ValueError of the compiler.
-        if "null byte" in str(error):
-            stop(compile=brief(error))
-        stop(load=brief(error))
+        what = "compile" if "null byte" in str(error) else "load"
+        conclude(**{what: brief(error)})
     except Exception as error:
-        stop(load=brief(error))
+        conclude(load=brief(error))
+    return False
 
 
 class Recorder(ast.NodeTransformer):
@@ -350,27 +358,34 @@ def compile_recorded(source, recorder, name):
     return compile(tree, name, "exec", dont_inherit=True)
 
 
-def run_check(suite, stop_at_first):
-    cases, recorder = Cases(stop_at_first), Recorder()
+def read_check(suite, cases):
+    """The function `check`, recorded, and how many tests it has."""
+    recorder = Recorder()
     scope = namespace(cases)
+    if suite["prelude"]:
+        run_source(suite["prelude"], scope, "<prelude>")
+    code = compile_recorded(suite["test"], recorder, "<test>")
+    scope[suite["entry_point"]] = Function(suite["entry_point"])
+    borrow(scope, code, Lazy)
+    report(plan=max(recorder.count, 1))
+    exec(code, scope)
+    check = scope.get("check")
+    if not callable(check) or isinstance(check, Function):
+        raise NameError("the test defines no function `check`")
+    return check, recorder.count
+
+
+def run_check(suite, stop_at_first):
+    cases = Cases(stop_at_first)
     try:
-        if suite["prelude"]:
-            run_source(suite["prelude"], scope, "<prelude>")
-        code = compile_recorded(suite["test"], recorder, "<test>")
-        candidate = scope[suite["entry_point"]] = Function(suite["entry_point"])
-        borrow(scope, code, Lazy)
-        report(plan=max(recorder.count, 1))
-        exec(code, scope)
-        check = scope.get("check")
-        if not callable(check) or isinstance(check, Function):
-            stop(broken="the test defines no function `check`")
+        check, count = read_check(suite, cases)
     except Exception as error:
         stop(broken="the test can't be read: %s" % brief(error))
     try:
-        check(candidate)
+        check(Function(suite["entry_point"]))
     except Exception as error:
-        stop(raised=brief(error))
-    finish(cases, recorder.count)
+        return conclude(raised=brief(error))
+    finish(cases, count)
 
 
 def run_asserts(suite, stop_at_first):
@@ -399,7 +414,7 @@ def finish(cases, count):
     """The end of a test that ran through. One without an `assert` speaks by not raising."""
     if count == 0:
         cases.pass_one(0)
-    stop(done=True)
+    conclude(done=True)
 
 
 def equal(expected, found, tolerance):
@@ -464,8 +479,6 @@ def run_calls(suite, stop_at_first):
 
 
 def run_unittest(suite, stop_at_first):
-    import unittest
-
     class Result(unittest.TestResult):
         def __init__(self):
             super().__init__()
@@ -507,7 +520,7 @@ def run_unittest(suite, stop_at_first):
             cases.fail_one(number, next(iter(result.bad.values())))
         elif result.testsRun == 1 and not result.skipped:
             cases.pass_one(number)
-    stop(done=True)
+    conclude(done=True)
 
 
 def missing(name):
@@ -535,34 +548,105 @@ def run_in_process(suite, program):
     try:
         ask(b"T", (program, suite["test"]))
     except SyntaxError as error:
-        stop(compile=brief(error))
+        return conclude(compile=brief(error))
     except Exception as error:
         report(case=0, ok=False, reason=brief(error))
-        stop(done=True)
+        return conclude(done=True)
     report(case=0, ok=True)
-    stop(done=True)
+    conclude(done=True)
 
 
 RUNNERS = {"check": run_check, "asserts": run_asserts, "calls": run_calls, "unittest": run_unittest}
 
 
 def judge():
-    length = int.from_bytes(read_exact(REPORT, 4), "big")
-    job = json.loads(read_exact(REPORT, length))
-    suite = job["suite"]
+    """Jobs, one after the other, in one process; tests are trusted not to harm each other, and
+    checked for it: a judge that a test has changed is replaced before the next job."""
+    channel = _socket.socket(fileno=REPORT)
+    while True:
+        header, fds = read_request(channel, 4)
+        if len(header) != 4 or len(fds) != 1:
+            posix._exit(0)
+        if fds[0] != RPC:
+            posix.dup2(fds[0], RPC)
+            posix.close(fds[0])
+        run_job(json.loads(read_exact(REPORT, int.from_bytes(header, "big"))))
+        posix.close(RPC)
+
+
+def run_job(job):
+    global CALLS
+    CALLS = 0
+    BORROWED.clear()
+    limit_time()
     random.seed(0)
+    suite = job["suite"]
     if suite["kind"] == "in_process":
-        run_in_process(suite, job["program"])
-    load(job["program"])
-    try:
-        RUNNERS[suite["kind"]](suite, job["stop_at_first"])
-    except BaseException as error:
-        stop(raised=brief(error))
+        return run_in_process(suite, job["program"])
+    if load(job["program"]):
+        try:
+            RUNNERS[suite["kind"]](suite, job["stop_at_first"])
+        except BaseException as error:
+            stop(raised=brief(error))
+
+
+def limit_time():
+    """A processor budget per job; a soft limit, since a hard one can't be raised again."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + SETTINGS["judge_seconds"], -1))
 
 
 def prepare():
-    for number, limit in SETTINGS["rlimits"]:
-        resource.setrlimit(number, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (SETTINGS["judge_memory"],) * 2)
+
+
+def is_pristine():
+    """Whether the interpreter is as it was before the first job, as far as names go."""
+    return (
+        len(sys.modules) == len(PRISTINE)
+        and all(vars(module) == before for module, before in PRISTINE)
+        and _thread._count() == 0
+        and sys.getrecursionlimit() == RECURSION
+        and sys.gettrace() is None
+    )
+
+
+REHEARSAL = {
+    "prelude": "from typing import List\nimport math\n",
+    "entry_point": "f",
+    "test": """
+METADATA = {'author': 'a'}
+def check(candidate):
+    assert candidate([1.5, 2], 'a') == [3, (4,)], "message"
+    for i in range(3):
+        assert abs(candidate(i, x=1) - i) < 1e-6
+""",
+}
+
+
+def rehearse():
+    """Walks the paths every test takes; see the candidate's."""
+    global REPORT
+    kept, REPORT = REPORT, posix.open("/dev/null", posix.O_WRONLY)
+    for _ in range(20):
+        try:
+            check, _ = read_check(REHEARSAL, Cases(False))
+            check(lambda x, *a, **k: [3, (4,)] if a else x)
+        except AssertionError:
+            pass
+        parts = []
+        encode(("f", ([1.5, 2], "a"), {}, has_mutable(([1],))), parts)
+        decode(b"".join(parts), Object)
+        brief(rebuild(("ValueError", "Exception"), "no"))
+        Function("f"), Lazy("g"), json.loads('{"suite": {"kind": "check"}}')
+    posix.close(REPORT)
+    REPORT = kept
+    BORROWED.clear()
+
+
+def fork():
+    return raw_fork(LIBC, SETTINGS["syscalls"]["clone"], 17)  # SIGCHLD
 
 
 with open("/refire/settings.json") as file:
@@ -570,6 +654,14 @@ with open("/refire/settings.json") as file:
 
 import gc
 
+LIBC = ctypes.CDLL(None)
+LIBC.syscall.restype = LONG
+rehearse()
+RECURSION = sys.getrecursionlimit()
+# All but this program, whose own names change.
+PRISTINE = [(sys.modules["__main__"], vars(sys.modules["__main__"]))] + [
+    (module, dict(vars(module))) for name, module in sys.modules.items() if name != "__main__"
+]
 gc.collect()
 gc.freeze()
-run(3, posix.fork, prepare, judge)
+run(3, fork, prepare, judge)

@@ -1,7 +1,6 @@
 """The candidate's zygote: each child is the first process of namespaces of its own, confined like
 a fresh one before it reads its first byte.
 """
-import ctypes
 import gc
 import resource
 
@@ -9,9 +8,6 @@ import resource
 import array, bisect, collections, copy, datetime, decimal, enum, fractions, functools, heapq
 import io, itertools, json, math, operator, os, queue, random, re, statistics, string, struct
 import textwrap, threading, time, types, typing
-
-LONG = ctypes.c_long
-
 
 class Confinement:
     """System calls prepared by the parent, so that a child only has to make them."""
@@ -43,9 +39,7 @@ class Confinement:
         return result
 
     def fork(self):
-        flags = LONG(self.settings["clone_flags"])
-        zero = LONG(0)
-        return self.libc.syscall(LONG(self.nr["clone"]), flags, zero, zero, zero, zero)
+        return raw_fork(self.libc, self.nr["clone"], self.settings["clone_flags"])
 
     def mount(self, kind, target, options, flags):
         self.call("mount", kind, target, kind, flags, options)
@@ -86,10 +80,34 @@ class Confinement:
         posix.close(ruleset)
 
 
+REHEARSAL = """import math
+from typing import List
+def f(x: List[int], y='a'):
+    return [n + 1 for n in x if n > 0] + [y]
+"""
+
+
+def rehearse(confinement):
+    """Walks the paths every submission takes: what they set up is there before the fork, and
+    each child has that much less memory to copy."""
+    for _ in range(20):
+        server = Server()
+        for op, request in ((b"L", REHEARSAL), (b"C", ("f", ([1, 2], "b"), {}, True))):
+            parts = [op]
+            encode(request, parts)
+            server.answer(b"".join(parts))
+        parts = []
+        encode((1.5, {"a": (None, True)}, {1}), parts)
+        decode(b"".join(parts))
+        confinement.call("prctl", 3, 0, 0, 0, 0)
+    del sys.modules["submission"]
+
+
 def main():
     with open("/refire/settings.json") as file:
         confinement = Confinement(json.load(file))
     add_site_builtins()
+    rehearse(confinement)
     gc.collect()
     gc.freeze()
     run(0, confinement.fork, confinement.apply, serve)

@@ -397,17 +397,17 @@ fn descriptors(context: &Context<'_>) -> Result<RawFd> {
 }
 
 fn filter(plan: &Plan) -> Result {
-    if plan.seccomp.is_empty() {
-        return Ok(());
+    for (item, instructions) in (0..).zip(&plan.seccomp) {
+        let program = libc::sock_fprog {
+            len: instructions.len() as u16,
+            filter: instructions.as_ptr().cast_mut().cast(),
+        };
+        let mode = libc::SECCOMP_MODE_FILTER;
+        // SAFETY: the program is live, and its instructions have the kernel's layout.
+        let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
+        check(result.into()).map_err(at(Step::Seccomp, item))?;
     }
-    let program = libc::sock_fprog {
-        len: plan.seccomp.len() as u16,
-        filter: plan.seccomp.as_ptr().cast_mut().cast(),
-    };
-    let mode = libc::SECCOMP_MODE_FILTER;
-    // SAFETY: the program is live, and its instructions have the kernel's layout.
-    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
-    check(result.into()).map(drop).map_err(at(Step::Seccomp, 0))
+    Ok(())
 }
 
 fn execute(context: &Context<'_>, program: RawFd) -> Result {

@@ -4,8 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use super::{Found, GRACE, Worker, as_fd, outputs, stream_pair};
-use crate::linux::candidate::Running;
+use super::{Exit, Found, GRACE, Worker, as_fd, exit, outputs, stream_pair};
 use crate::linux::exchange::{JudgeJob, Line, Report};
 use crate::linux::raw::Ended;
 use crate::linux::watch::{KEPT, Over, Watch};
@@ -15,24 +14,23 @@ impl Worker {
     pub(super) fn judged(&mut self, job: &Job) -> io::Result<Found> {
         self.null()?;
         self.judge()?;
+        // Taken out for the time of the job: one that fails half-way is not used again.
+        let mut judge = self.judge.take().ok_or_else(|| io::Error::other("no judge"))?;
         if self.shared.config.start == Start::Warm {
             self.zygote()?;
         }
         let limits = &self.shared.config.limits;
         let start = Instant::now();
         let (rpc, judge_rpc) = stream_pair()?;
-        let (report, judge_report) = stream_pair()?;
         let mut outputs = outputs(KEPT)?;
         let [out, err] = outputs.theirs;
         let null = as_fd(self.null.as_ref())?;
         let mut candidate = self.start_candidate(&[null, out.as_fd(), err.as_fd(), rpc.as_fd()])?;
         drop((rpc, out, err));
-        let judge = self.judge.as_ref().ok_or_else(|| io::Error::other("no judge"))?;
-        let mut judge = Running::warm(judge, &[judge_rpc.as_fd(), judge_report.as_fd()])?;
-        drop((judge_rpc, judge_report));
         let task =
             JudgeJob { program: &job.program, suite: &job.suite, stop_at_first: job.stop_at_first };
-        let mut report = Report::open(report, &task)?;
+        let mut report = judge.assign(&task, judge_rpc.as_fd())?;
+        drop(judge_rpc);
         let watch = Watch {
             running: &candidate,
             limits,
@@ -50,10 +48,8 @@ impl Worker {
             candidate.ends_within(i64::try_from(GRACE.as_millis()).unwrap_or(100));
         }
         let ended = candidate.finish()?;
-        if over == Over::Closed {
-            judge.ends_within(i64::try_from(GRACE.as_millis()).unwrap_or(100));
-        }
-        let judge_ended = judge.finish()?;
+        let keep = over == Over::Heard && report.last().is_some_and(|line| !line.retire);
+        let (judge_ended, judge_killed) = if keep { Default::default() } else { judge.retire()? };
         outputs.stdout.drain();
         outputs.stderr.drain();
         let ends = Ends {
@@ -61,9 +57,11 @@ impl Worker {
             candidate: ended,
             killed: candidate.was_killed(),
             judge: judge_ended,
-            judge_killed: judge.was_killed(),
+            judge_killed,
         };
         let (tests, verdict) = self.read(&report, &ends);
+        drop(candidate);
+        self.judge = Some(judge);
         let borrowed = report.last().map(|line| line.borrowed.clone()).unwrap_or_default();
         Ok(Found {
             verdict,
@@ -93,7 +91,7 @@ impl Worker {
             Some(last) if ends.over == Over::Heard => {
                 self.last_word(last, &tests, first_failed, memory, ends)
             }
-            _ if ends.over == Over::Closed => self.silent_judge(ends),
+            _ if ends.over == Over::Closed => Self::silent_judge(ends),
             _ => self.end_verdict(ends.over, ends.candidate, ends.killed),
         };
         (tests, verdict)
@@ -101,8 +99,9 @@ impl Worker {
 
     /// A judge that ended without a word: it met its limits over what the submission returned, or
     /// somebody killed it.
-    fn silent_judge(&self, ends: &Ends) -> Verdict {
-        let out_of_time = ends.judge.cpu.as_secs_f64() >= self.shared.config.limits.cpu_seconds;
+    fn silent_judge(ends: &Ends) -> Verdict {
+        let ended = ends.judge.status.map(exit);
+        let out_of_time = matches!(ended, Some(Exit::Signal(libc::SIGXCPU)));
         if out_of_time && !ends.judge_killed {
             Verdict::Timeout { clock: Clock::Cpu }
         } else {
