@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
+#[cfg(not(target_os = "linux"))]
+use crate::elsewhere::{Confinement, Shared, Worker, probe};
+#[cfg(target_os = "linux")]
 use crate::linux::{Confinement, Shared, Worker, probe};
 use crate::python::Python;
 use crate::{Job, Layers, Outcome, Require, SandboxConfig, SandboxError, Start, Verdict};
@@ -44,13 +47,14 @@ impl Sandbox {
     /// `require` asks for is missing: nothing runs with less.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         config.check()?;
-        let python = Python::find(config.python.as_deref())?;
-        let layers = probe(&config, Some(&python));
+        let python = Python::find(config.python.as_deref());
+        let layers = probe(&config, python.as_ref().ok());
         if config.require == Require::Strict
             && let Some((layer, reason)) = layers.missing()
         {
             return Err(SandboxError::Layer { layer, reason: reason.to_owned() });
         }
+        let python = python?;
         Self::check_start(&config, &python, &layers)?;
         let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
         let count = config.workers.unwrap_or_else(available);

@@ -1,12 +1,14 @@
 //! Plans for processes, from the layers that are in force.
 
 use std::ffi::CString;
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use seccompiler::sock_filter;
 use serde::Serialize;
 
-use super::raw::{Exec, Fault, Landlock, Plan, Spawned, Step, spawn};
+use super::probe::describe;
+use super::raw::{Exec, Landlock, Plan, Spawned, spawn};
 use super::rootfs::{RootSpec, scratch_options};
 use super::seccomp::{Filters, filters};
 use super::{identity, landlock};
@@ -184,24 +186,9 @@ impl Confinement {
     }
 
     /// Starts a process by a plan, with descriptors from 0 on.
-    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> Result<Spawned, Fault> {
+    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
         plan.fds = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        spawn(&plan)
-    }
-}
-
-/// Which layer a fault belongs to.
-pub(super) fn layer_of(fault: Fault) -> Layer {
-    match fault.step {
-        Step::Clone | Step::Map | Step::Switch => Layer::UserNamespace,
-        Step::Private | Step::Open | Step::Mount | Step::Entry | Step::Bind | Step::ReadOnly => {
-            Layer::MountNamespace
-        }
-        Step::Device | Step::Scratch | Step::Pivot => Layer::MountNamespace,
-        Step::Cgroup => Layer::Cgroup,
-        Step::Landlock => Layer::Landlock,
-        Step::Seccomp => Layer::Seccomp,
-        _ => Layer::Limits,
+        spawn(&plan).map_err(|fault| io::Error::other(describe(fault)))
     }
 }
 

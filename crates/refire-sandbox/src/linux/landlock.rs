@@ -1,6 +1,7 @@
 //! Landlock: the file system, TCP, and reaching processes outside, even where a mount slipped.
 
 use std::ffi::{CStr, CString};
+use std::path::Path;
 
 use super::raw::{Landlock, LandlockRule, landlock_abi};
 
@@ -34,7 +35,10 @@ pub(super) fn ruleset(readable: &[CString], scratch: &[&CStr]) -> Option<Landloc
     let rule = |path: CString, access: u64| LandlockRule { path, access: access & files };
     let mut rules = Vec::new();
     for path in readable {
-        rules.push(rule(path.clone(), EXECUTE | READ_FILE | READ_DIR));
+        // The kernel refuses rights on folders for what is none.
+        let is_folder = Path::new(&*path.to_string_lossy()).is_dir();
+        let listing = if is_folder { READ_DIR } else { 0 };
+        rules.push(rule(path.clone(), EXECUTE | READ_FILE | listing));
     }
     for path in scratch {
         rules.push(rule((*path).to_owned(), !(MAKE_CHAR | MAKE_BLOCK)));

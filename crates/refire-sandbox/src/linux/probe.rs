@@ -3,7 +3,7 @@
 use std::io;
 
 use super::cgroup::Cgroup;
-use super::confinement::{Confinement, Role, layer_of};
+use super::confinement::{Confinement, Role};
 use super::identity::host_user;
 use super::raw::{Exec, Fault, Probe, Step, effective_ids, landlock_abi, reap, spawn};
 use crate::layer::{Layer, LayerState, Layers};
@@ -128,11 +128,31 @@ fn finish(spawned: Result<i32, Fault>) -> Result<(), String> {
 
 /// A fault as a person reads it.
 pub(super) fn describe(fault: Fault) -> String {
-    if fault.step == Step::Probe {
-        return "what it should refuse was allowed".to_owned();
-    }
+    let doing = match fault.step {
+        Step::Probe => return "what it should refuse was allowed".to_owned(),
+        Step::Clone => "creating a process in new namespaces",
+        Step::Session => "starting a session",
+        Step::Map => "mapping users",
+        Step::Cgroup => "joining a control group",
+        Step::Private => "making mounts private",
+        Step::Open => "opening a system folder",
+        Step::Mount | Step::Scratch => "mounting a file system in memory",
+        Step::Entry => "building the root",
+        Step::Bind | Step::Device => "binding a folder or device",
+        Step::ReadOnly => "making the root read-only",
+        Step::Pivot => "changing the root",
+        Step::Switch => "becoming another user",
+        Step::Limit => "setting a resource limit",
+        Step::Capabilities => "dropping capabilities",
+        Step::NoNewPrivs => "setting no_new_privs",
+        Step::Landlock => "applying Landlock",
+        Step::Seccomp => "installing the system call filter",
+        Step::Descriptors => "placing descriptors",
+        Step::Exec => "running the interpreter",
+    };
     let error = io::Error::from_raw_os_error(fault.errno);
-    format!("{:?} {}: {error} ({})", fault.step, fault.item, layer_of(fault))
+    let place = if fault.item == 0 { String::new() } else { format!(" ({})", fault.item) };
+    format!("{doing}{place}: {error}")
 }
 
 fn detail(layer: Layer) -> &'static str {

@@ -54,9 +54,7 @@ impl Zygote {
         let null: OwnedFd =
             std::fs::File::options().read(true).write(true).open("/dev/null")?.into();
         let fds = [theirs.as_fd(), null.as_fd(), null.as_fd()];
-        let process = confinement
-            .start(plan, &fds)
-            .map_err(|fault| io::Error::other(format!("{fault:?}")))?;
+        let process = confinement.start(plan, &fds)?;
         drop(theirs);
         let zygote = Self { process, control };
         match zygote.receive()? {

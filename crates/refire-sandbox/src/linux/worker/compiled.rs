@@ -91,9 +91,7 @@ impl Worker {
         let (their_stdin, stdin) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let mut outputs = outputs(keep)?;
         let [out, err] = outputs.theirs;
-        let process = confinement
-            .start(plan, &[their_stdin.as_fd(), out.as_fd(), err.as_fd()])
-            .map_err(|fault| io::Error::other(format!("{fault:?}")))?;
+        let process = confinement.start(plan, &[their_stdin.as_fd(), out.as_fd(), err.as_fd()])?;
         let mut running = Running::fresh(process);
         drop((their_stdin, out, err));
         let watch = Watch {
