@@ -1,0 +1,199 @@
+//! A pool of workers, and batches.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+#[cfg(not(target_os = "linux"))]
+use crate::elsewhere::{Confinement, Shared, Worker, probe};
+#[cfg(target_os = "linux")]
+use crate::linux::{Confinement, Shared, Worker, probe};
+use crate::python::Python;
+use crate::{Job, Layers, Outcome, Require, SandboxConfig, SandboxError, Start, Verdict};
+
+/// Runs submissions against their tests, confined.
+///
+/// Workers and their interpreters start with the first batch and stay until the sandbox is
+/// dropped.
+///
+/// ```
+/// use refire_sandbox::{Job, Sandbox, SandboxConfig, SandboxError, Suite, TestResult};
+///
+/// let sandbox = match Sandbox::new(SandboxConfig::default()) {
+///     Ok(sandbox) => sandbox,
+///     Err(error) => {
+///         eprintln!("skipped: {error}");
+///         return Ok(());
+///     }
+/// };
+/// let suite = Suite::check("add", "def check(candidate):\n    assert candidate(1, 2) == 3\n");
+/// let right = sandbox.run(&Job::new("def add(a, b):\n    return a + b\n", suite.clone()));
+/// assert!(right.verdict.is_passed());
+/// let sly = sandbox.run(&Job::new("import os\nos._exit(0)\n", suite));
+/// assert!(!sly.verdict.is_passed());
+/// # Ok::<(), SandboxError>(())
+/// ```
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    workers: Vec<Mutex<Worker>>,
+}
+
+impl Sandbox {
+    /// Tries every layer, and makes a sandbox if they suffice.
+    ///
+    /// # Errors
+    /// When the configuration has a problem, when there is no Python, or when a layer that
+    /// `require` asks for is missing: nothing runs with less.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        config.check()?;
+        let python = Python::find(config.python.as_deref());
+        let layers = probe(&config, python.as_ref().ok());
+        if config.require == Require::Strict
+            && let Some((layer, reason)) = layers.missing()
+        {
+            return Err(SandboxError::Layer { layer, reason: reason.to_owned() });
+        }
+        let python = python?;
+        Self::check_start(&config, &python, &layers)?;
+        let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
+        let count = config.workers.unwrap_or_else(available);
+        let shared = Arc::new(Shared { confinement, python, layers: Arc::new(layers), config });
+        let workers = (0..count).map(|i| Mutex::new(Worker::new(Arc::clone(&shared), i))).collect();
+        Ok(Self { shared, workers })
+    }
+
+    fn check_start(
+        config: &SandboxConfig,
+        python: &Python,
+        layers: &Layers,
+    ) -> Result<(), SandboxError> {
+        if config.start == Start::Fresh {
+            return Ok(());
+        }
+        let change = "set `start` to `fresh`";
+        if !python.can_be_warm {
+            let problem = format!("this Python has no `ctypes`, which warm starts need: {change}");
+            return Err(SandboxError::Config { problems: vec![problem] });
+        }
+        use crate::Layer::{MountNamespace, NetNamespace, PidNamespace, Seccomp, UserNamespace};
+        let needed = [UserNamespace, PidNamespace, NetNamespace, MountNamespace, Seccomp];
+        match needed.into_iter().find(|layer| !layers.is_active(*layer)) {
+            Some(layer) => {
+                let problem =
+                    format!("warm starts need layer `{layer}`, which is missing: {change}");
+                Err(SandboxError::Config { problems: vec![problem] })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The state of every layer.
+    pub fn layers(&self) -> &Layers {
+        &self.shared.layers
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SandboxConfig {
+        &self.shared.config
+    }
+
+    /// The version of the interpreter that submissions run in.
+    pub fn python_version(&self) -> [u32; 3] {
+        self.shared.python.version
+    }
+
+    /// How many submissions run at one time.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Starts every worker's interpreters now, rather than with the first job.
+    ///
+    /// # Errors
+    /// When one can't be started.
+    pub fn warm_up(&self) -> Result<(), SandboxError> {
+        for worker in &self.workers {
+            let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            let what = "start an interpreter";
+            worker.warm_up().map_err(|source| SandboxError::System { what, source })?;
+        }
+        Ok(())
+    }
+
+    /// Runs one submission.
+    pub fn run(&self, job: &Job) -> Outcome {
+        let free = self.workers.iter().find_map(|worker| worker.try_lock().ok());
+        match free {
+            Some(mut worker) => worker.run(job),
+            None => self.workers[0].lock().unwrap_or_else(PoisonError::into_inner).run(job),
+        }
+    }
+
+    /// Runs submissions on all workers; outcome `i` belongs to job `i`.
+    pub fn run_batch(&self, jobs: &[Job]) -> Vec<Outcome> {
+        self.run_batch_with(jobs, |_, _| {})
+    }
+
+    /// As [`run_batch`](Self::run_batch), telling each outcome and its index as it comes.
+    pub fn run_batch_with(
+        &self,
+        jobs: &[Job],
+        mut progress: impl FnMut(usize, &Outcome),
+    ) -> Vec<Outcome> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        let mut outcomes: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
+        thread::scope(|scope| {
+            for worker in self.workers.iter().take(jobs.len()) {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(job) = jobs.get(index) else { break };
+                        if sender.send((index, worker.run(job))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for (index, outcome) in receiver {
+                progress(index, &outcome);
+                outcomes[index] = Some(outcome);
+            }
+        });
+        let lost = || self.lost();
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+    }
+
+    /// The outcome of a job whose worker did not come back.
+    fn lost(&self) -> Outcome {
+        Outcome {
+            verdict: Verdict::infra("the worker ended before the job did", true),
+            tests: Vec::new(),
+            borrowed: Vec::new(),
+            integrity: crate::Integrity::Split,
+            layers: Arc::clone(&self.shared.layers),
+            usage: crate::Usage::default(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        }
+    }
+}
+
+/// The state of every layer on this machine, with the cure for what is missing.
+///
+/// ```
+/// println!("{}", refire_sandbox::doctor());
+/// ```
+pub fn doctor() -> Layers {
+    let python = Python::find(None).ok();
+    probe(&SandboxConfig::default(), python.as_ref())
+}
+
+/// What the affinity of this process and the quota of its control group allow.
+fn available() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,2 @@
+add_site_builtins()
+serve()
