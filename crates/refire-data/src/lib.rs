@@ -1,0 +1,15 @@
+//! Data for post-training: read, check, deduplicate, decontaminate, filter, select, schedule, pack.
+
+mod error;
+mod example;
+mod import;
+mod io;
+
+pub use error::DataError;
+pub use example::{
+    ColumnMap, Content, Converted, Example, Kind, Origin, Record, RecordId, content_id,
+};
+pub use import::Format;
+#[cfg(feature = "parquet")]
+pub use io::ParquetWriter;
+pub use io::{OnBad, ReadConfig, ReadReport, Reader, Writer, find_files};
