@@ -1,12 +1,24 @@
 //! Data for post-training: read, check, deduplicate, decontaminate, filter, select, schedule, pack.
 
+mod decontaminate;
+mod dedup;
 mod error;
 mod example;
 mod import;
 mod io;
 mod load;
 mod pack;
+mod text;
 
+pub use decontaminate::{
+    Contamination, DecontaminationConfig, DecontaminationReport, Decontaminator, Pass,
+};
+pub use dedup::{
+    Cut, Duplicate, EmbeddingConfig, EmbeddingDuplicate, ExactDedup, Fingerprint, Keep, Lsh,
+    MinHash, NearConfig, NearDedup, SentenceConfig, SentenceDedup, SubstringDedup, TemplateGroup,
+    candidate_pairs, clusters, embedding_duplicates, near_duplicates, read_signatures,
+    template_duplicates, write_signatures,
+};
 pub use error::DataError;
 pub use example::{
     ColumnMap, Content, Converted, Example, Kind, Origin, Record, RecordId, content_id,
@@ -20,3 +32,4 @@ pub use pack::{
     Balance, PackedRow, Piece, Plan, Strategy, balance, group_by_length, pack, pack_rows,
     token_budget,
 };
+pub use text::{Numbers, Split, Words, ngrams};

@@ -115,7 +115,7 @@ fn permutations_are_permutations_and_even() {
         }
     }
     let (n, keys) = (6_u64, 6000);
-    let mut counts = vec![[0_u32; 6]; 6];
+    let mut counts = [[0_u32; 6]; 6];
     for seed in 0..keys {
         let order = Permutation::new(n, seed, 0);
         (0..n).for_each(|i| counts[i as usize][order.at(i) as usize] += 1);
@@ -133,7 +133,9 @@ fn shuffles_resume_anywhere() {
     let all: Vec<_> = (0..50).map(|_| whole.next_index()).collect();
     for cut in [0, 1, 10, 11, 12, 33, 49] {
         let mut first = Shuffle::new(11, 5).unwrap();
-        (0..cut).for_each(|_| drop(first.next_index()));
+        for _ in 0..cut {
+            first.next_index();
+        }
         let state = first.state().unwrap();
         assert!(state.len() < 64);
         let mut second = Shuffle::new(11, 5).unwrap();
@@ -239,4 +241,65 @@ fn differencing_beats_greed_and_can_keep_sizes() {
     assert!(kk * 2 < greedy, "{kk} {greedy}");
     assert!(balance(&[1, 2, 3], 2, Balance::EqualSize).is_err());
     assert!(balance(&[1], 2, Balance::Greedy).is_err());
+}
+
+/// Cases run through verl's `karmarkar_karp`.
+#[test]
+fn differencing_equals_verls() {
+    type Case<'a> = (&'a [usize], usize, bool, Vec<Vec<usize>>);
+    let cases: [Case<'_>; 5] = [
+        (
+            &[5, 19, 28, 26, 25, 3, 9, 4, 16, 25, 15, 16, 21],
+            3,
+            false,
+            vec![vec![1, 3, 5, 6, 10], vec![4, 7, 9, 11], vec![0, 2, 8, 12]],
+        ),
+        (
+            &[13, 26, 7, 4, 16, 1, 29, 27, 13, 14, 20, 25],
+            4,
+            true,
+            vec![vec![0, 8, 11], vec![3, 4, 6], vec![2, 7, 9], vec![1, 5, 10]],
+        ),
+        (
+            &[25, 1, 23, 15, 9, 24, 26, 8, 19, 4, 29, 11, 1, 1, 1, 21, 18, 1, 29, 13],
+            6,
+            false,
+            vec![
+                vec![3, 9, 18],
+                vec![10, 16],
+                vec![1, 2, 7, 17, 19],
+                vec![0, 4, 11, 12],
+                vec![6, 8, 13],
+                vec![5, 14, 15],
+            ],
+        ),
+        (
+            &[22, 7, 14, 24, 1, 17, 8, 25, 15],
+            3,
+            true,
+            vec![vec![0, 6, 8], vec![1, 2, 3], vec![4, 5, 7]],
+        ),
+        (
+            &[
+                16, 18, 8, 12, 8, 22, 8, 25, 15, 10, 30, 1, 14, 27, 30, 18, 30, 21, 4, 6, 21, 24,
+                28, 10, 4, 24, 11, 29, 24, 23,
+            ],
+            4,
+            false,
+            vec![
+                vec![0, 1, 11, 21, 22, 24, 26, 27],
+                vec![3, 10, 13, 15, 18, 19, 23, 29],
+                vec![4, 6, 8, 14, 20, 25, 28],
+                vec![2, 5, 7, 9, 12, 16, 17],
+            ],
+        ),
+    ];
+    for (loads, parts, equal, expected) in cases {
+        let method = if equal { Balance::EqualSize } else { Balance::KarmarkarKarp };
+        let mut found = balance(loads, parts, method).unwrap();
+        let mut expected = expected;
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
 }

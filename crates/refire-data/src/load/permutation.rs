@@ -1,3 +1,4 @@
+use crate::text::mix;
 use refire_core::{Purpose, Stream};
 
 const ROUNDS: usize = 8;
@@ -62,11 +63,4 @@ impl Permutation {
         }
         (left << self.half_bits) | right
     }
-}
-
-/// The finaliser of SplitMix64.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
