@@ -8,6 +8,8 @@ mod import;
 mod io;
 mod load;
 mod pack;
+mod quality;
+mod select;
 mod text;
 
 pub use decontaminate::{
@@ -31,5 +33,16 @@ pub use load::{Permutation, Prefetch, Shuffle, ShuffledRows};
 pub use pack::{
     Balance, PackedRow, Piece, Plan, Strategy, balance, group_by_length, pack, pack_rows,
     token_budget,
+};
+pub use quality::{
+    C4, Cot, FineWeb, Gopher, Loop, Profile, QuestionKind, Rejection, Repetition, Think, Trace,
+    find_loop, foreign_share, language, question_kind, split_thought,
+};
+pub use select::{
+    Attempt, Attempts, Distinct, GainWeight, LabelledTrace, Normalise, Order, Pair, PairRule,
+    PassRate, RejectionSampling, SourceQuality, Success, VarianceScore, distinct_n, edit_distance,
+    equations, gradient_bearing, ifd, long_to_short, mean_edit_distance, min_max, pairs, pass_at_k,
+    perplexity, retain_negatives, sample_without_replacement, select_to_reason, self_bleu,
+    source_quality, target_probabilities, top_share,
 };
 pub use text::{Numbers, Split, Words, ngrams};
