@@ -1,5 +1,6 @@
 //! Data for post-training: read, check, deduplicate, decontaminate, filter, select, schedule, pack.
 
+mod curriculum;
 mod decontaminate;
 mod dedup;
 mod error;
@@ -10,8 +11,16 @@ mod load;
 mod pack;
 mod quality;
 mod select;
+mod synthesis;
 mod text;
+mod transform;
 
+pub use curriculum::{
+    Bandit, BanditConfig, Drive, DriveConfig, DynamicSampling, Exhausted, GroupCounts, HardBuffer,
+    KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer, ReplayConfig,
+    Replayed, Schedule, Stage, Staged, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
+    UniformPrompts, Until, VarianceConfig, VarianceSampling, WarmUpRollouts, mixture_weights,
+};
 pub use decontaminate::{
     Contamination, DecontaminationConfig, DecontaminationReport, Decontaminator, Pass,
 };
@@ -45,4 +54,14 @@ pub use select::{
     perplexity, retain_negatives, sample_without_replacement, select_to_reason, self_bleu,
     source_quality, target_probabilities, top_share,
 };
+pub use synthesis::{
+    Asker, Critique, DocumentQa, DraftRevise, Guidance, KeepTraces, RationaleMemory, RationaleStep,
+    Revised, WeakToStrong, passages,
+};
 pub use text::{Numbers, Split, Words, ngrams};
+pub use transform::{
+    AnswerTurn, Flaw, FlawedPrefix, Intervention, MaskSchedule, Perturbation, PlanExecute,
+    SearchTrace, SearchVerdict, Template, TemplatePool, TwoTargets, backtracking_trace,
+    first_error, flawed_prefix, intervene, into_turns, mask_thought, perturb, plan_execute,
+    split_steps, steps_of, two_targets,
+};

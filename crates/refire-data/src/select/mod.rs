@@ -13,6 +13,7 @@ mod sources;
 mod variance;
 
 pub use attempt::{Attempt, Attempts, Success};
+pub(crate) use difficulty::softmax;
 pub use difficulty::{sample_without_replacement, target_probabilities};
 pub use diversity::{distinct_n, edit_distance, mean_edit_distance, self_bleu};
 pub use ifd::{ifd, perplexity};

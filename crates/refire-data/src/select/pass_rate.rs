@@ -62,7 +62,7 @@ impl PassRate {
 /// unbiased estimate of Chen et al. (arXiv 2107.03374). `None` for `k` of 0 or above `n`.
 ///
 /// ```
-/// assert_eq!(refire_data::pass_at_k(4, 2, 2), Some(1.0 - 1.0 / 6.0));
+/// assert_eq!(refire_data::pass_at_k(4, 2, 1), Some(0.5));
 /// ```
 pub fn pass_at_k(n: usize, c: usize, k: usize) -> Option<f64> {
     if k == 0 || k > n || c > n {

@@ -55,7 +55,9 @@ pub fn min_max(scores: &[f64], floor: f64) -> Vec<f64> {
     let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let range = high - low;
-    let stretch =
-        |score: &f64| if range > 0.0 { floor + (1.0 - floor) * (score - low) / range } else { 1.0 };
+    let stretch = |score: &f64| {
+        // The best is 1, not nearly 1.
+        if *score == high { 1.0 } else { floor + (1.0 - floor) * (score - low) / range }
+    };
     scores.iter().map(stretch).collect()
 }
