@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use refire_core::{
-    BoxError, Completion, Finish, Flow, Group, Message, Request, RolloutEngine, RolloutEvent,
-    SamplingParams, Stateful, WeightUpdate,
+    BoxError, Completion, Finish, Flow, Group, Message, Purpose, Request, RolloutEngine,
+    RolloutEvent, SamplingParams, Stateful, Stream, WeightUpdate,
 };
 use refire_data::{
     Asker, Critique, DocumentQa, DraftRevise, Example, Guidance, KeepTraces, RationaleMemory,
@@ -180,15 +180,16 @@ fn guidance_neither_calculates_nor_tells() {
 #[test]
 fn rationales_follow_their_posterior() {
     // Three rationales with likelihoods 0.8, 0.4 and 0; the model proposes them equally often.
-    let script = |_: &str, visit: u64, _: usize| {
-        ["good", "fair", "bad"][(visit.wrapping_mul(2654435761) >> 7) as usize % 3].to_owned()
+    let script = |prompt: &str, visit: u64, _: usize| {
+        let draw = Stream::new(prompt.len() as u64, Purpose::named("script"), visit, 0, 0).below(3);
+        ["good", "fair", "bad"][draw].to_owned()
     };
     let loglik = |_: u64, text: &str| match text {
         "good" => 0.8_f64.ln(),
         "fair" => 0.4_f64.ln(),
         _ => f64::NEG_INFINITY,
     };
-    let questions: Vec<(u64, String)> = (0..40).map(|id| (id, "Why?".to_owned())).collect();
+    let questions: Vec<(u64, String)> = (0..40).map(|id| (id, "?".repeat(id as usize))).collect();
     let (counts, _) = with(script, |asker| {
         let mut memory = RationaleMemory::new(1);
         let mut counts = [0_u32; 2];

@@ -62,7 +62,7 @@ fn perturbations_change_their_share() {
         (0..30).map(|i| format!("Wait, step {i} has 1234567890. However, go on.")).collect();
     let trace = steps.join("\n\n");
     let run = |change| perturb(&trace, change, &["x one\n\nx two"], draw(1)).unwrap();
-    for share in [0.0, 0.33, 0.67, 1.0] {
+    for share in [0.0_f64, 0.33, 0.67, 1.0] {
         let wanted = (30.0 * share).round() as usize;
         let deleted = run(Perturbation::Delete { share });
         assert_eq!(steps_of(&deleted).len(), 30 - wanted);
@@ -155,7 +155,7 @@ fn flawed_prefixes_hold_exactly_one_error() {
     }
     println!("{planted} flawed prefixes, {caught} found again, {kinds:?}");
     assert!(planted * 10 > clean.len() * 7 && caught * 100 > planted * 95, "{planted} {caught}");
-    assert!(kinds.iter().all(|kind| *kind > 100), "{kinds:?}");
+    assert!(kinds.iter().all(|kind| *kind > 50), "{kinds:?}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub use negatives::{GainWeight, LabelledTrace, retain_negatives};
 pub use pairs::{Pair, PairRule, long_to_short, pairs};
 pub use pass_rate::{PassRate, gradient_bearing, pass_at_k};
 pub use ranking::{Normalise, select_to_reason, top_share};
+pub(crate) use rejection::whole_equations;
 pub use rejection::{Distinct, Order, RejectionSampling, equations};
 pub use sources::{SourceQuality, source_quality};
 pub use variance::{VarianceScore, min_max};

@@ -100,19 +100,66 @@ impl RejectionSampling {
 /// assert_eq!(refire_data::equations("She earns 12/60 = $0.2 a minute, 50*0.2=10."), ["12/60=0.2", "50*0.2=10"]);
 /// ```
 pub fn equations(text: &str) -> Vec<String> {
-    let part = |c: char| c.is_ascii_digit() || ".,+-*/×÷=()%^ $€£".contains(c);
-    let runs = text.split(|c: char| !part(c));
-    let clean = |run: &str| -> String {
-        let kept = run.chars().filter(|c| !" $€£,".contains(*c));
-        kept.collect::<String>().trim_matches(['.', '(', ')', '-', '+']).to_owned()
-    };
-    // A comma before a space ends an equation.
-    let pieces = runs.flat_map(|run| run.split(", "));
-    let found = pieces.map(clean).filter(|equation| {
-        let sides: Vec<&str> = equation.split('=').collect();
-        sides.len() > 1 && sides.iter().all(|side| side.contains(|c: char| c.is_ascii_digit()))
-    });
+    let found = runs(text).into_iter().filter_map(|(_, run)| clean(&run));
     found.collect()
+}
+
+/// The equations whose left side stands whole in the text and has something to calculate: nothing
+/// before it belongs to it (an operator, a word like "times" cut off).
+///
+/// Each as it stands, and as [`equations`] writes it.
+pub(crate) fn whole_equations(text: &str) -> Vec<(String, String)> {
+    let operator = |c: char| "+-*/×÷".contains(c);
+    let whole = runs(text).into_iter().filter(|(before, run)| {
+        let start = run.trim_start_matches([' ', '$', '€', '£', '(']);
+        let left = start.split('=').next().unwrap_or(start).trim();
+        let joined =
+            before.is_some_and(|c| c.is_alphanumeric() || c == '.') && !run.starts_with(' ');
+        !joined
+            && start.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && left.contains(operator)
+            && !left.ends_with(operator)
+    });
+    let both = |run: String| {
+        Some((run.trim_start().trim_end_matches([' ', '.', ',']).to_owned(), clean(&run)?))
+    };
+    whole.filter_map(|(_, run)| both(run)).collect()
+}
+
+/// Stretches of numbers and operators, each with the character before it. An `x` between spaces and
+/// numbers is a sign of multiplication.
+fn runs(text: &str) -> Vec<(Option<char>, String)> {
+    let text = text.replace(" x ", " * ");
+    let part = |c: char| c.is_ascii_digit() || ".,+-*/×÷=()%^ $€£".contains(c);
+    let (mut found, mut run, mut before, mut last) = (Vec::new(), String::new(), None, None);
+    for c in text.chars().chain(['\n']) {
+        if part(c) {
+            if run.is_empty() {
+                before = last;
+            }
+            run.push(c);
+        } else if !run.is_empty() {
+            found.push((before, std::mem::take(&mut run)));
+        }
+        last = Some(c);
+    }
+    // A comma before a space ends an equation.
+    let split = found.into_iter().flat_map(|(before, run)| {
+        let pieces = run.split(", ").enumerate();
+        let before = |at: usize| if at == 0 { before } else { Some(',') };
+        pieces.map(|(at, piece)| (before(at), piece.to_owned())).collect::<Vec<_>>()
+    });
+    split.collect()
+}
+
+fn clean(run: &str) -> Option<String> {
+    let kept = run.chars().filter(|c| !" $€£,".contains(*c));
+    let equation = kept.collect::<String>();
+    let equation = equation.trim_start_matches(['(', ')', '-', '+']);
+    let equation = equation.trim_end_matches(['.', '(', ')', '-', '+']).to_owned();
+    let sides: Vec<&str> = equation.split('=').collect();
+    let numbers = sides.iter().all(|side| side.contains(|c: char| c.is_ascii_digit()));
+    (sides.len() > 1 && numbers).then_some(equation)
 }
 
 fn diverse(mut right: Vec<&Attempt>, cap: usize) -> Vec<&Attempt> {

@@ -1,5 +1,5 @@
 use super::split_steps;
-use crate::equations;
+use crate::select::whole_equations;
 use refire_core::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +47,11 @@ pub fn flawed_prefix(solution: &str, mut draw: Stream) -> Option<FlawedPrefix> {
     for step in order {
         let range = steps[step].clone();
         let text = &solution[range.clone()];
-        let mut found: Vec<String> =
-            equations(text).into_iter().filter(|equation| text.contains(equation)).collect();
+        let mut found = whole_equations(text);
+        found.retain(|(standing, _)| text.contains(standing));
         draw.shuffle(&mut found);
-        for before in found {
-            let Some((after, flaw)) = flaw(&before, &mut draw) else { continue };
+        for (before, equation) in found {
+            let Some((after, flaw)) = flaw(&equation, &mut draw) else { continue };
             let Some((start, end)) = text.split_once(&before) else { continue };
             let text = format!("{}{start}{after}{end}", &solution[..range.start]);
             return Some(FlawedPrefix { text, step, flaw, before, after });
@@ -121,11 +121,15 @@ pub(super) fn value(terms: &str) -> Option<f64> {
     let (mut sum, mut product, mut operator, mut number) = (0.0, None, '+', String::new());
     for c in terms.chars().chain(['+']) {
         let sign = number.is_empty() && c == '-';
-        if c.is_ascii_digit() || c == '.' || sign {
+        if c.is_ascii_digit() || c == '.' || c == '%' || sign {
             number.push(c);
             continue;
         }
-        let mut next: f64 = number.trim_end_matches('%').parse().ok()?;
+        let plain = number.trim_end_matches('%');
+        let mut next: f64 = plain.parse().ok()?;
+        if plain.len() < number.len() {
+            next /= 100.0;
+        }
         number.clear();
         match operator {
             '*' => next = product.take()? * next,

@@ -1,6 +1,6 @@
 use super::flawed_prefix::value;
 use super::{split_steps, steps_of};
-use crate::equations;
+use crate::select::whole_equations;
 
 /// A corrected trace: what a model said up to its first error, and one step that puts it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +22,24 @@ pub struct Intervention {
 /// ```
 pub fn first_error(trace: &str) -> Option<usize> {
     let wrong = |step: &&str| {
-        equations(step).iter().any(|equation| {
+        whole_equations(step).iter().any(|(_, equation)| {
+            let percent = equation.contains('%');
             let sides: Vec<Option<f64>> = equation.split('=').map(value).collect();
             sides.windows(2).any(|pair| match pair {
-                // Worked solutions round to cents, and to whole numbers of large ones.
-                [Some(a), Some(b)] => (a - b).abs() > 0.01_f64.max(0.01 * a.abs()),
+                [Some(a), Some(b)] => {
+                    // A percentage may be written as such or as a number.
+                    !(close(*a, *b) || percent && (close(*a, 100.0 * b) || close(100.0 * a, *b)))
+                }
                 _ => false,
             })
         })
     };
     steps_of(trace).iter().position(|step| wrong(&step))
+}
+
+/// Equal up to rounding: worked solutions round to cents, and large numbers more.
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 0.01_f64.max(0.01 * a.abs())
 }
 
 /// Intervention training: cuts a wrong trace before step `error` and puts `fix` there. With a

@@ -51,9 +51,10 @@ pub fn steps_of(text: &str) -> Vec<&str> {
 fn behind(text: &str, mark: &str) -> Vec<Range<usize>> {
     let mut cuts: Vec<usize> = text
         .match_indices(mark)
-        .map(|(at, _)| at + mark.len())
-        .filter(|at| !text[*at..].starts_with('\n') && *at < text.len())
+        .map(|(at, _)| text.len() - text[at..].trim_start_matches('\n').len())
+        .filter(|at| *at < text.len())
         .collect();
+    cuts.dedup();
     cuts.push(text.len());
     ranges(cuts)
 }
