@@ -169,11 +169,12 @@ impl<'a> Lexer<'a> {
             "arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "cot", "log", "exp", "ln",
             "pi",
         ];
-        let short = word.len() <= 10;
+        let inner_at = |rest: &str| INNER.iter().find(|name| rest.starts_with(**name)).copied();
+        let named = is_product(word, inner_at);
         let mut at = 0;
         while at < word.len() {
             let rest = &word[at..];
-            let inner = INNER.iter().find(|name| short && rest.starts_with(**name));
+            let inner = inner_at(rest).filter(|_| named);
             match inner.and_then(|name| Some((name.len(), special_word(name)?))) {
                 Some((length, tok)) => {
                     self.push(tok, length);
@@ -467,6 +468,25 @@ impl<'a> Lexer<'a> {
         self.push(tok, length);
         Ok(())
     }
+}
+
+/// Whether a run of letters is made of functions with at most one letter between them, so that
+/// `xsinx` is a product and `since` is a word.
+fn is_product(word: &str, inner_at: impl Fn(&str) -> Option<&'static str>) -> bool {
+    let (mut at, mut loose) = (0, 0);
+    while at < word.len() && loose < 2 {
+        match inner_at(&word[at..]) {
+            Some(name) => {
+                at += name.len();
+                loose = 0;
+            }
+            None => {
+                at += 1;
+                loose += 1;
+            }
+        }
+    }
+    loose < 2
 }
 
 fn super_or_greek(character: char) -> Option<Tok<'static>> {
