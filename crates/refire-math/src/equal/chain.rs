@@ -1,7 +1,7 @@
 //! Statements: chains of equations with a name in front, lists with names, memberships.
 
 use crate::canon::is_constant;
-use crate::equal::scalar::rename;
+use crate::equal::number::rename;
 use crate::equal::{Compare, is_statement};
 use crate::exact::{Gen, Kernel};
 use crate::syntax::RelOp;
