@@ -150,16 +150,22 @@ fn last_side(text: &str) -> Option<&str> {
     (chain.contains('=') && !text.contains([',', ';'])).then_some(end)
 }
 
-/// Nothing but words.
+/// Nothing but words; digits may stand among them, as in a date.
 fn words(text: &str) -> Result<Value, Unread> {
     let flat = wrapper::without_text_commands(text);
     let wordy = flat.chars().all(|c| {
-        c.is_alphabetic()
+        c.is_alphanumeric()
             || c.is_whitespace()
             || matches!(c, '\'' | '-' | ',' | '.' | '!' | '?' | ':' | ';' | '"' | '’' | '&')
     });
     let found = unit::words(&flat);
-    if wordy && !found.is_empty() { Ok(Value::Text(found)) } else { Err(Unread::Unreadable) }
+    let named = found.iter().any(|word| word.len() > 1 && word.chars().all(char::is_alphabetic));
+    let digits = flat.bytes().any(|b| b.is_ascii_digit());
+    if wordy && !found.is_empty() && (named || !digits) {
+        Ok(Value::Text(found))
+    } else {
+        Err(Unread::Unreadable)
+    }
 }
 
 /// `1,22`, `0,111` and `1000,99`, but not `1,000`.

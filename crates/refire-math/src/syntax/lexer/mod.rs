@@ -48,6 +48,11 @@ fn without_empty_groups(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
     tokens
 }
 
+/// The words before an `and` that ends them.
+fn before_and(words: &str) -> Option<&str> {
+    words.trim_end().strip_suffix(" and").filter(|words| !words.trim().is_empty())
+}
+
 /// Dollars that don't pair up are money and not delimiters.
 fn odd_dollars(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -252,6 +257,10 @@ impl<'a> Lexer<'a> {
                 } else if let Some(function) = function(name).filter(|f| !crate::unit::is_known(f))
                 {
                     self.push(Tok::Function(function), length);
+                } else if let Some(words) = before_and(inside) {
+                    // `3\text{ hours and }20\text{ minutes}`
+                    self.push(Tok::Text(words), length);
+                    self.push(Tok::And, 0);
                 } else {
                     self.push(Tok::Text(inside), length);
                 }
