@@ -96,18 +96,11 @@ fn main() -> Result<(), BoxError> {
     for (row, checker) in rows.iter().zip(&checkers).take(200) {
         black_box(checker.check(&row.gold, &row.pred));
     }
-    let timed: Vec<(Verdict, Duration)> = rows
-        .iter()
-        .zip(&checkers)
-        .map(|(row, checker)| {
-            let start = Instant::now();
-            let verdict = black_box(checker.check(&row.gold, &row.pred));
-            (verdict, start.elapsed())
-        })
-        .collect();
+    let timings: Vec<(Verdict, Duration)> =
+        rows.iter().zip(&checkers).map(|(row, checker)| timed(row, checker)).collect();
     if let Some(path) = &args.out {
         let mut out = BufWriter::new(File::create(path)?);
-        for (row, (verdict, time)) in rows.iter().zip(&timed) {
+        for (row, (verdict, time)) in rows.iter().zip(&timings) {
             let micros = time.as_secs_f64() * 1e6;
             let judged = Judged { id: &row.id, verdict: word(*verdict), micros };
             serde_json::to_writer(&mut out, &judged)?;
@@ -115,8 +108,26 @@ fn main() -> Result<(), BoxError> {
         }
         out.flush()?;
     }
-    report(&rows, &timed);
+    report(&rows, &timings);
     Ok(())
+}
+
+/// The verdict and its time. What takes long is repeated and the shortest run counts, since a
+/// thread that had to wait for another program says nothing about the checker.
+fn timed(row: &Row, checker: &Checker) -> (Verdict, Duration) {
+    const LONG: Duration = Duration::from_micros(500);
+    let once = || {
+        let start = Instant::now();
+        let verdict = black_box(checker.check(&row.gold, &row.pred));
+        (verdict, start.elapsed())
+    };
+    let (verdict, mut time) = once();
+    for _ in 0..4 {
+        if time > LONG {
+            time = time.min(once().1);
+        }
+    }
+    (verdict, time)
 }
 
 /// The profile with the flags of a row, which are those of Math-Verify.

@@ -1,9 +1,11 @@
+use std::collections::HashMap;
+
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
 use crate::equal::compare;
 use crate::extract::{extract, from_tiers};
-use crate::reading::Reading;
+use crate::reading::{Reading, Source};
 use crate::{Fault, MathError, Profile, Reason, Verdict};
 
 /// Checks completions against gold answers under one [`Profile`].
@@ -88,13 +90,14 @@ impl Checker {
                 rules.tiers.iter().copied().filter(|tier| tier.is_marker()).collect();
             let found = from_tiers(text, 0, &marked, rules);
             let answer = if found.tier.is_none() { text } else { found.answer? };
-            let reading = Reading::new(answer, &self.profile)?;
+            let reading = Reading::new(answer, Source::of(found.tier), &self.profile)?;
             if found.tier.is_some() || reading.fault() != Some(Fault::Unreadable) {
                 return Ok(reading);
             }
             // Not an answer by itself but a solution that ends in one.
             let found = from_tiers(text, 0, &rules.tiers, rules);
-            match found.answer.ok().map(|answer| Reading::new(answer, &self.profile)) {
+            let source = Source::of(found.tier);
+            match found.answer.ok().map(|answer| Reading::new(answer, source, &self.profile)) {
                 Some(Ok(other)) if other.fault().is_none() && text.len() > 40 => Ok(other),
                 _ => Ok(reading),
             }
@@ -119,14 +122,14 @@ impl Checker {
     /// [`check`](Self::check) with a gold that was read before.
     pub fn check_gold(&self, gold: &Gold, completion: &str) -> Verdict {
         let answer = self.scannable(completion).and_then(|text| {
-            let answer = extract(text, &self.profile.extract).answer?;
-            Reading::new(answer, &self.profile)
+            let found = extract(text, &self.profile.extract);
+            Reading::new(found.answer?, Source::of(found.tier), &self.profile)
         });
         self.verdict(&gold.reading, &answer)
     }
 
     /// [`check`](Self::check) for each `(gold, completion)`, on all cores if the feature `rayon`
-    /// is on; verdict `i` belongs to pair `i`.
+    /// is on; verdict `i` belongs to pair `i`. A gold that occurs several times is read once.
     ///
     /// ```
     /// use refire_math::Checker;
@@ -140,11 +143,23 @@ impl Checker {
         G: AsRef<str> + Sync,
         C: AsRef<str> + Sync,
     {
-        let check = |(gold, completion): &(G, C)| self.check(gold.as_ref(), completion.as_ref());
-        #[cfg(feature = "rayon")]
-        return pairs.par_iter().map(check).collect();
-        #[cfg(not(feature = "rayon"))]
-        return pairs.iter().map(check).collect();
+        let mut places = HashMap::with_capacity(pairs.len());
+        let mut texts: Vec<&str> = Vec::new();
+        let numbers: Vec<usize> = pairs
+            .iter()
+            .map(|(gold, _)| {
+                *places.entry(gold.as_ref()).or_insert_with(|| {
+                    texts.push(gold.as_ref());
+                    texts.len() - 1
+                })
+            })
+            .collect();
+        let golds = each(&texts, |text| self.gold(text));
+        let jobs: Vec<(usize, &str)> = numbers
+            .into_iter()
+            .zip(pairs.iter().map(|(_, completion)| completion.as_ref()))
+            .collect();
+        each(&jobs, |(gold, completion)| self.check_gold(&golds[*gold], completion))
     }
 
     /// Compares two bare answers; nothing is extracted.
@@ -159,14 +174,18 @@ impl Checker {
     /// assert_eq!(checker.compare("(a+b)^2", "a^2+b^2"), Verdict::NotEqual(Path::Exact));
     /// ```
     pub fn compare(&self, gold_answer: &str, answer: &str) -> Verdict {
-        let gold = Reading::new(gold_answer, &self.profile);
-        self.verdict(&gold, &Reading::new(answer, &self.profile))
+        let gold = Reading::new(gold_answer, Source::Plain, &self.profile);
+        self.verdict(&gold, &Reading::new(answer, Source::Plain, &self.profile))
     }
 
     fn verdict(&self, gold: &Result<Reading, Fault>, answer: &Result<Reading, Fault>) -> Verdict {
         match (gold, answer) {
             (Err(fault), _) => Verdict::Unknown(Reason::Gold(*fault)),
-            (_, Err(fault)) => Verdict::Unknown(Reason::Answer(*fault)),
+            // Whatever was answered, an unreadable gold is the first thing to say.
+            (Ok(gold), Err(fault)) => Verdict::Unknown(match gold.fault() {
+                Some(fault) => Reason::Gold(fault),
+                None => Reason::Answer(*fault),
+            }),
             (Ok(gold), Ok(answer)) => compare(gold, answer, &self.profile),
         }
     }
@@ -175,4 +194,12 @@ impl Checker {
         let fits = text.len() <= self.profile.limits.max_completion_bytes;
         if fits { Ok(text) } else { Err(Fault::TooLong) }
     }
+}
+
+/// `work` for each item, in order, on all cores if they are to be used.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    #[cfg(feature = "rayon")]
+    return items.par_iter().map(work).collect();
+    #[cfg(not(feature = "rayon"))]
+    return items.iter().map(work).collect();
 }

@@ -19,7 +19,8 @@ pub(crate) enum Stop {
 /// Largest number that is ever built, in bits.
 const MAX_BITS: u64 = 1 << 16;
 
-/// Steps left to spend. One step is about one operation on machine words.
+/// Steps left to spend. One step is some 50 nanoseconds: an operation on machine words with its
+/// share of the memory it touches.
 #[derive(Debug)]
 pub(crate) struct Fuel {
     left: Cell<u64>,
@@ -36,12 +37,18 @@ impl Fuel {
         left.map(|_| ()).ok_or(Stop::Fuel)
     }
 
+    /// Pays for bringing a quotient of numbers of `bits` bits to lowest terms.
+    pub(crate) fn reduction(&self, bits: u64) -> Result<(), Stop> {
+        self.number(bits)?;
+        self.spend(bits * (bits / 64 + 8) / 40)
+    }
+
     /// Pays for an operation whose result has about `bits` bits.
     pub(crate) fn number(&self, bits: u64) -> Result<(), Stop> {
         if bits > MAX_BITS {
             return Err(Stop::TooBig);
         }
         let words = bits / 64;
-        self.spend(1 + words + words * words / 16)
+        self.spend(2 + words / 2 + words * words / 16)
     }
 }

@@ -4,7 +4,7 @@ use crate::fuel::{Fuel, Stop};
 use crate::syntax::{self, Syntax};
 use crate::unit;
 use crate::value::{Reader, Scalar, Value};
-use crate::{ChainRule, Fault, Profile, wrapper};
+use crate::{ChainRule, Fault, Profile, Tier, wrapper};
 
 /// What a text means.
 #[derive(Debug, Clone)]
@@ -18,6 +18,21 @@ pub(crate) struct Reading {
     pub(crate) listed: Option<Value>,
 }
 
+/// Where the text of an answer stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In a box.
+    Formula,
+    /// In prose, or by itself.
+    Plain,
+}
+
+impl Source {
+    pub(crate) fn of(tier: Option<Tier>) -> Self {
+        if tier == Some(Tier::Boxed) { Self::Formula } else { Self::Plain }
+    }
+}
+
 /// Why an answer has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
@@ -26,12 +41,19 @@ pub(crate) enum Unread {
 }
 
 impl Reading {
-    pub(crate) fn new(raw: &str, profile: &Profile) -> Result<Self, Fault> {
+    pub(crate) fn new(raw: &str, source: Source, profile: &Profile) -> Result<Self, Fault> {
         if raw.len() > profile.limits.max_answer_bytes {
             return Err(Fault::TooLong);
         }
         let list = wrapper::boxes(raw);
         let bare = wrapper::unwrap(list.as_deref().unwrap_or(raw));
+        // In formulas a comma separates, in plain text it may be a decimal point.
+        let decimal = if profile.decimal_comma && source == Source::Plain {
+            decimal_comma(raw)
+        } else {
+            None
+        };
+        let bare = decimal.as_deref().unwrap_or(bare);
         if bare.is_empty() {
             return Err(Fault::Empty);
         }
@@ -65,11 +87,6 @@ type Read = Result<(Value, Option<Syntax>), Unread>;
 fn read(text: &str, profile: &Profile, fuel: &Fuel) -> Read {
     if let Some(choice) = choice(text, fuel) {
         return Ok((choice, None));
-    }
-    if profile.decimal_comma
-        && let Some(number) = decimal_comma(text)
-    {
-        return parsed(&number, true, fuel).map(|(value, _)| (value, None));
     }
     match parsed(text, true, fuel) {
         Ok((value, syntax)) => Ok((value, Some(syntax))),
@@ -133,16 +150,22 @@ fn last_side(text: &str) -> Option<&str> {
     (chain.contains('=') && !text.contains([',', ';'])).then_some(end)
 }
 
-/// Nothing but words.
+/// Nothing but words; digits may stand among them, as in a date.
 fn words(text: &str) -> Result<Value, Unread> {
     let flat = wrapper::without_text_commands(text);
     let wordy = flat.chars().all(|c| {
-        c.is_alphabetic()
+        c.is_alphanumeric()
             || c.is_whitespace()
             || matches!(c, '\'' | '-' | ',' | '.' | '!' | '?' | ':' | ';' | '"' | '’' | '&')
     });
     let found = unit::words(&flat);
-    if wordy && !found.is_empty() { Ok(Value::Text(found)) } else { Err(Unread::Unreadable) }
+    let named = found.iter().any(|word| word.len() > 1 && word.chars().all(char::is_alphabetic));
+    let digits = flat.bytes().any(|b| b.is_ascii_digit());
+    if wordy && !found.is_empty() && (named || !digits) {
+        Ok(Value::Text(found))
+    } else {
+        Err(Unread::Unreadable)
+    }
 }
 
 /// `1,22`, `0,111` and `1000,99`, but not `1,000`.

@@ -349,6 +349,26 @@ const EQUAL: &[(&str, &str)] = &[
     (r"\frac{7}{2}\text{ and }-1", r"-1,\frac72"),
 ];
 
+const AMOUNTS_AND_NAMES: &[(&str, &str)] = &[
+    (r"3 \text{ hours and } 20 \text{ minutes}", r"3\frac13 \text{ hours}"),
+    (r"3 \text{ hours } 20 \text{ minutes}", r"200 \text{ minutes}"),
+    ("3 hours and 20 minutes", r"200\text{ min}"),
+    (r"5 \text{ feet } 3\text{ inches}", "63 inches"),
+    (r"\text{June 20}", "June 20"),
+    (r"f(2)<f(1)<f(4)", "f(4)>f(1)>f(2)"),
+    ("b < a < c", "c>a>b"),
+    (r"\text{6 and 8}", "8, 6"),
+    (r"n \equiv 3 \pmod{7}", r"n\equiv 10 \pmod 7"),
+    (r"x \neq 1, 2", r"x\ne 1,2"),
+    ("E8_{16}", "232"),
+    (r"\overrightarrow{AB}", r"\vec{AB}"),
+    (r"\operatorname{cis} 40^\circ", r"\cos 40^\circ+i\sin 40^\circ"),
+    (r"(x,y)=(1,2)", "x=1, y=2"),
+    (r"\{1\}\cup\{2\}", r"\{1,2\}"),
+    (r"[1,2]\cup[2,3]", "[1,3]"),
+    (r"2\sqrt{a^2+b^2}", r"\sqrt{4a^2+4b^2}"),
+];
+
 const DIFFERENT: &[(&str, &str)] = &[
     ("(1,2)", "(2,1)"),
     ("(1,2)", r"\{1,2\}"),
@@ -387,7 +407,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 #[test]
 fn equal_both_ways() {
     let checker = Checker::default();
-    for (a, b) in EQUAL {
+    for (a, b) in EQUAL.iter().chain(AMOUNTS_AND_NAMES) {
         assert!(checker.compare(a, b).is_equal(), "{a} and {b}: {:?}", checker.compare(a, b));
         assert!(checker.compare(b, a).is_equal(), "{b} and {a}: {:?}", checker.compare(b, a));
     }

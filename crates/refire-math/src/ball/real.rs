@@ -48,6 +48,7 @@ impl Ball {
     }
 
     pub(crate) fn add(&self, other: &Self, bits: u64, fuel: &Fuel) -> Result<Self, Stop> {
+        fuel.spend(4)?;
         fuel.number(bits)?;
         let (high, low) =
             if self.exponent >= other.exponent { (self, other) } else { (other, self) };
@@ -79,6 +80,7 @@ impl Ball {
     }
 
     pub(crate) fn mul(&self, other: &Self, bits: u64, fuel: &Fuel) -> Result<Self, Stop> {
+        fuel.spend(4)?;
         fuel.number(bits)?;
         let radius = self.middle.abs() * &other.radius
             + other.middle.abs() * &self.radius
@@ -92,6 +94,7 @@ impl Ball {
     }
 
     pub(crate) fn div(&self, other: &Self, bits: u64, fuel: &Fuel) -> Result<Self, Stop> {
+        fuel.spend(4)?;
         fuel.number(bits)?;
         let least = other.middle.abs() - &other.radius;
         if !least.is_positive() {

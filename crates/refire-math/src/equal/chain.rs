@@ -1,7 +1,7 @@
 //! Statements: chains of equations with a name in front, lists with names, memberships.
 
 use crate::canon::is_constant;
-use crate::equal::scalar::rename;
+use crate::equal::number::rename;
 use crate::equal::{Compare, is_statement};
 use crate::exact::{Gen, Kernel};
 use crate::syntax::RelOp;
@@ -24,6 +24,9 @@ enum Settled<'v> {
 
 impl Compare<'_> {
     pub(super) fn statements(&self, gold: &Value, answer: &Value) -> Verdict {
+        if let (Some(a), Some(b)) = (fields(gold), fields(answer)) {
+            return self.records(&a, &b);
+        }
         match (gold, answer) {
             (Value::Record(a), Value::Record(b)) => return self.records(a, b),
             (Value::Record(fields), other) if !is_statement(other) => {
@@ -246,6 +249,22 @@ impl Compare<'_> {
             };
         }
         if verdict.is_equal() { Verdict::Unknown(Reason::Surroundings) } else { verdict }
+    }
+}
+
+/// The fields of a record; `(x, y) = (1, 2)` is one too, if the other side is.
+fn fields(value: &Value) -> Option<Vec<(Value, Value)>> {
+    match value {
+        Value::Record(fields) => Some(fields.clone()),
+        Value::Relation(relation) => match relation.assignment()? {
+            (Value::Tuple { items: names, .. }, Value::Tuple { items: values, .. })
+                if names.len() == values.len() =>
+            {
+                Some(names.iter().cloned().zip(values.iter().cloned()).collect())
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists, tuples and sets.
 
 use crate::equal::Compare;
-use crate::exact::Rational;
+use crate::exact::Fraction;
 use crate::value::Value;
 use crate::{Path, Reason, Verdict};
 
@@ -91,7 +91,11 @@ impl Compare<'_> {
             return self.every(a.iter().zip(b).map(|(a, b)| self.values(a, b)), Path::Collection);
         }
         if let (Some(a), Some(b)) = (sorted_numbers(a), sorted_numbers(b)) {
-            return crate::equal::decided(a == b, Path::Collection);
+            let rational = |numbers: &[&Fraction]| numbers.iter().all(|n| n.rational().is_some());
+            // Equal forms are equal values; different ones only if all are rational.
+            if a == b || rational(&a) && rational(&b) {
+                return crate::equal::decided(a == b, Path::Collection);
+            }
         }
         if a.len().max(b.len()) > MAX_MATCHED {
             return Verdict::Unknown(Reason::OverLimit);
@@ -141,10 +145,9 @@ fn is_single(value: &Value) -> bool {
     )
 }
 
-/// The elements in ascending order and once each, if all are plain rationals.
-fn sorted_numbers(values: &[Value]) -> Option<Vec<&Rational>> {
-    let mut numbers =
-        values.iter().map(|value| value.as_number()?.rational()).collect::<Option<Vec<_>>>()?;
+/// The elements in the order of their forms and once each, if all are plain numbers.
+fn sorted_numbers(values: &[Value]) -> Option<Vec<&Fraction>> {
+    let mut numbers = values.iter().map(Value::as_number).collect::<Option<Vec<_>>>()?;
     numbers.sort_unstable();
     numbers.dedup();
     Some(numbers)

@@ -35,6 +35,11 @@ impl Compare<'_> {
                 self.vector(matrix, items, false)
             }
             (Value::Named(a), Value::Named(b)) => decided(a == b, Path::Kind),
+            _ if is_operation(gold) && is_finite(answer)
+                || is_finite(gold) && is_operation(answer) =>
+            {
+                self.regions(gold, answer)
+            }
             _ if self.is_region(gold) && self.is_region(answer) && !both_tuples(gold, answer) => {
                 self.regions(gold, answer)
             }
@@ -173,6 +178,18 @@ impl Compare<'_> {
     pub(super) fn loose(&self) -> bool {
         self.profile.brackets == BracketRule::Loose
     }
+}
+
+/// Whether a set is given as what operations on sets come to.
+fn is_operation(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Union(_) | Value::Intersection(_) | Value::Without(..) | Value::Region(_)
+    )
+}
+
+fn is_finite(value: &Value) -> bool {
+    matches!(value, Value::Set(_) | Value::List(_))
 }
 
 fn both_tuples(a: &Value, b: &Value) -> bool {

@@ -5,6 +5,7 @@ mod collection;
 mod equation;
 mod kind;
 mod near;
+mod number;
 mod region;
 mod scalar;
 

@@ -115,7 +115,7 @@ impl Monomial {
     }
 
     pub(super) fn mul(&self, other: &Self, fuel: &Fuel) -> Result<Product, Stop> {
-        fuel.spend(2 + (self.0.len() + other.0.len()) as u64)?;
+        fuel.spend(4 + 2 * (self.0.len() + other.0.len()) as u64)?;
         self.merge(other)?.reduce(fuel)
     }
 

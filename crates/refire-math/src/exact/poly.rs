@@ -94,7 +94,7 @@ impl Poly {
         if coefficient.is_zero() {
             return Ok(());
         }
-        fuel.spend(2)?;
+        fuel.spend(3)?;
         match self.terms.entry(monomial) {
             Entry::Vacant(slot) => {
                 slot.insert(coefficient.clone());
@@ -112,6 +112,7 @@ impl Poly {
     }
 
     pub(crate) fn add(&self, other: &Self, fuel: &Fuel) -> Result<Self, Stop> {
+        fuel.spend(2 * self.len().max(other.len()) as u64)?;
         let (mut sum, rest) =
             if self.len() >= other.len() { (self.clone(), other) } else { (other.clone(), self) };
         for (monomial, coefficient) in rest.terms() {
@@ -131,6 +132,7 @@ impl Poly {
         if factor.is_one() {
             return Ok(self.clone());
         }
+        fuel.spend(2 * self.len() as u64)?;
         let scaled = self.terms.iter().map(|(m, c)| Ok((m.clone(), c.mul(factor, fuel)?)));
         Ok(Self { terms: scaled.collect::<Result<_, Stop>>()? })
     }

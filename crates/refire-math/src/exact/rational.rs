@@ -27,7 +27,10 @@ impl Rational {
     }
 
     pub(crate) fn from_big(value: BigInt) -> Self {
-        Self::shrink(BigRational::from_integer(value))
+        match value.to_i64() {
+            Some(small) if small != i64::MIN => Small(small, 1),
+            _ => Big(Box::new(BigRational::from_integer(value))),
+        }
     }
 
     /// `None` for a zero denominator.
@@ -146,7 +149,12 @@ impl Rational {
             // |a d| and |c b| are below 2^126, so their sum fits.
             return Ok(Self::reduce(a * d + c * b, b * d));
         }
-        fuel.number(self.bits() + other.bits())?;
+        let bits = self.bits() + other.bits();
+        if self.is_integer() && other.is_integer() {
+            fuel.number(bits)?;
+            return Ok(Self::from_big(self.numerator() + other.numerator()));
+        }
+        fuel.reduction(bits)?;
         Ok(Self::shrink(self.big() + other.big()))
     }
 
@@ -160,7 +168,12 @@ impl Rational {
             let (a, b, c, d) = (i128::from(*a), i128::from(*b), i128::from(*c), i128::from(*d));
             return Ok(Self::reduce(a * c, b * d));
         }
-        fuel.number(self.bits() + other.bits())?;
+        let bits = self.bits() + other.bits();
+        if self.is_integer() && other.is_integer() {
+            fuel.number(bits)?;
+            return Ok(Self::from_big(self.numerator() * other.numerator()));
+        }
+        fuel.reduction(bits)?;
         Ok(Self::shrink(self.big() * other.big()))
     }
 

@@ -34,8 +34,45 @@ pub(super) fn number(text: &str, start: usize) -> Option<Range<usize>> {
         if begin > start + 1 && bytes[begin - 1] == b'/' && bytes[begin - 2].is_ascii_digit() {
             begin = digits_before(bytes, start, begin - 1);
         }
-        return Some(formula(text, start, end).unwrap_or_else(|| dressed(text, start, begin, end)));
+        let found = formula(text, start, end).or_else(|| arithmetic(text, start, begin, end));
+        return Some(found.unwrap_or_else(|| dressed(text, start, begin, end)));
     }
+}
+
+/// Numbers with signs of arithmetic between them that end in the number at `begin`, or the groups
+/// of digits of which it is the last: `2 + 3`, `1 000`.
+fn arithmetic(text: &str, start: usize, begin: usize, end: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut from = begin;
+    loop {
+        let spaces = bytes[start..from].iter().rev().take_while(|b| **b == b' ').count();
+        let at = from - spaces;
+        if at <= start {
+            break;
+        }
+        let (sign, gap) = match bytes[at - 1] {
+            b'+' | b'*' | b'^' => (true, 1),
+            // Between digits a hyphen is a range or a date.
+            b'-' if spaces == 1 && at >= start + 2 && bytes[at - 2] == b' ' => (true, 1),
+            b'0'..=b'9' if spaces == 1 => (false, 0),
+            _ => break,
+        };
+        let operand = at - gap;
+        let operand =
+            operand - bytes[start..operand].iter().rev().take_while(|b| **b == b' ').count();
+        let first = digits_before(bytes, start, operand);
+        let alone =
+            first == start || matches!(bytes[first - 1], b' ' | b'\n' | b'(' | b'+' | b'*' | b'^');
+        let groups = from + 3 <= end
+            && bytes[from..from + 3].iter().all(u8::is_ascii_digit)
+            && !bytes.get(from + 3).is_some_and(u8::is_ascii_digit)
+            && operand - first <= 3;
+        if first == operand || !alone || !(sign || groups) {
+            break;
+        }
+        from = first;
+    }
+    (from < begin).then_some(from..end)
 }
 
 /// The TeX without delimiters that the number before `end` is part of.

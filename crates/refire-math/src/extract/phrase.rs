@@ -77,7 +77,24 @@ fn announced(text: &str, after: usize) -> Option<Range<usize>> {
     if let Some(formula) = environment::leading(text, inner) {
         return Some(formula);
     }
+    let end = before_remark(text, inner, end);
     (inner < end).then_some(inner..end)
+}
+
+/// Where a remark begins that follows a number or a formula: `4, since 2 + 2 is 4`.
+fn before_remark(text: &str, begin: usize, end: usize) -> usize {
+    let answer = &text[begin..end];
+    if answer.starts_with(|c: char| c.is_alphabetic()) {
+        return end;
+    }
+    for (at, _) in answer.match_indices(", ") {
+        let rest = &answer[at + 2..];
+        let word = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        if word > 1 && !matches!(&rest[..word], "and" | "or") {
+            return begin + at;
+        }
+    }
+    end
 }
 
 /// Past white space, colons and marks of emphasis.

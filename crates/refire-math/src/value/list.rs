@@ -1,12 +1,47 @@
 //! Answers side by side: plain values, values of one name, or one value for each of several names.
 
+use crate::exact::{Fraction, Rational};
+use crate::fuel::Stop;
 use crate::syntax::Id;
+use crate::unit::Unit;
 use crate::value::reader::{Read, Reader, flat};
-use crate::value::{Relation, Value};
+use crate::value::{Relation, Scalar, Value};
 
 impl Reader<'_> {
     pub(super) fn list(&self, items: &[Id], disjunction: bool) -> Read {
-        Ok(gather(self.values(items)?, disjunction))
+        let values = self.values(items)?;
+        match self.parts_of_one_amount(&values)? {
+            Some(amount) if !disjunction => Ok(amount),
+            _ => Ok(gather(values, disjunction)),
+        }
+    }
+
+    /// `3 hours and 20 minutes`: amounts of one dimension in smaller and smaller units are one
+    /// amount, in the first of them.
+    fn parts_of_one_amount(&self, values: &[Value]) -> Result<Option<Value>, Stop> {
+        let mut total: Option<(Scalar, &Rational)> = None;
+        let mut least: Option<&Rational> = None;
+        for value in values {
+            let Value::Scalar(scalar) = value else { return Ok(None) };
+            let Some(Unit::Measure { dimensions, factor }) = &scalar.unit else { return Ok(None) };
+            if least.is_some_and(|least| factor >= least) {
+                return Ok(None);
+            }
+            least = Some(factor);
+            total = match total {
+                None => Some(((**scalar).clone(), factor)),
+                Some((mut sum, first)) => {
+                    if !matches!(&sum.unit, Some(Unit::Measure { dimensions: known, .. }) if known == dimensions)
+                    {
+                        return Ok(None);
+                    }
+                    let ratio = Fraction::Rational(factor.div(first, self.fuel)?);
+                    sum.value = sum.value.add(&scalar.value.mul(&ratio, self.fuel)?, self.fuel)?;
+                    Some((sum, first))
+                }
+            };
+        }
+        Ok(total.filter(|_| values.len() > 1).map(|(sum, _)| Value::Scalar(Box::new(sum))))
     }
 
     /// Lists between semicolons: each is one item, unless it is a bare list of its own.

@@ -1,8 +1,10 @@
 //! What an answer is: a number with its unit, words, a collection, a region, a matrix, a relation.
 
+mod amount;
 mod label;
 mod list;
 mod matrix;
+mod matrix_expression;
 mod reader;
 mod region;
 mod solve;

@@ -5,7 +5,7 @@ use crate::exact::{Fraction, Gen, Rational};
 use crate::fuel::{Fuel, Stop};
 use crate::syntax::{Ast, Bracket, Id, NamedSet, Node, RelOp};
 use crate::unit::{self, Unit};
-use crate::value::{Base, Form, Matrix, Region, Relation, Scalar, Time, Value, solve, unknown};
+use crate::value::{Base, Form, Region, Relation, Scalar, Time, Value, solve, unknown};
 
 /// From syntax to values.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn inner_scalar(&self, id: Id) -> Result<Box<Scalar>, Stop> {
+    pub(super) fn inner_scalar(&self, id: Id) -> Result<Box<Scalar>, Stop> {
         match self.value(id)? {
             Value::Scalar(scalar) => Ok(scalar),
             _ => Err(Stop::Unsupported),
@@ -201,65 +201,6 @@ impl<'a> Reader<'a> {
             return Err(Stop::Unsupported);
         }
         scalar.unit = Some(unit);
-        Ok(Value::Scalar(scalar))
-    }
-
-    /// An amount behind the sign of a currency; the name of the same currency may follow it.
-    fn money(&self, sign: &str, inside: Id) -> Read {
-        let unit = Unit::money(sign);
-        match self.value(inside)? {
-            Value::Scalar(mut scalar) if !scalar.percent => {
-                if scalar.unit.as_ref().is_some_and(|known| *known != unit) {
-                    return Err(Stop::Unsupported);
-                }
-                scalar.unit = Some(unit);
-                Ok(Value::Scalar(scalar))
-            }
-            _ => Err(Stop::Unsupported),
-        }
-    }
-
-    fn unit(&self, inside: Id, words: &str) -> Read {
-        const SCALES: [(&str, u32); 5] =
-            [("hundred", 2), ("thousand", 3), ("million", 6), ("billion", 9), ("trillion", 12)];
-        if let Some(afternoon) = Time::half(words) {
-            let parts = match self.inner_scalar(inside)?.value.rational() {
-                Some(hour) if hour.is_integer() => vec![hour.clone()],
-                _ => return Err(Stop::Unsupported),
-            };
-            return Ok(Value::Time(Time { parts, afternoon: Some(afternoon) }));
-        }
-        let flat = unit::flatten(words);
-        if matches!(flat.as_str(), "percent" | "percentage" | "pct" | "per cent" | "percents") {
-            let mut scalar = self.inner_scalar(inside)?;
-            scalar.percent = true;
-            return Ok(Value::Scalar(scalar));
-        }
-        let (first, rest) = flat.split_once(' ').unwrap_or((&flat, ""));
-        let scale = SCALES.iter().find(|(name, _)| unit::singular(&first.to_lowercase()) == *name);
-        let mut scalar = self.inner_scalar(inside)?;
-        let mut phrase = flat.as_str();
-        if let Some((_, zeros)) = scale {
-            let factor = Fraction::Rational(Rational::from_big(BigInt::from(10).pow(*zeros)));
-            scalar.value = scalar.value.mul(&factor, self.fuel)?;
-            phrase = rest;
-        }
-        let unit = Unit::parse(phrase);
-        if unit.hedges() {
-            return Err(Stop::Unsupported);
-        }
-        if unit.is_empty() {
-            return Ok(Value::Scalar(scalar));
-        }
-        match &scalar.unit {
-            None => scalar.unit = Some(unit),
-            // `5^\circ\text{C}` and `\$5 \text{ dollars}`.
-            Some(known) if known.is_angle() && matches!(phrase, "C" | "F" | "K") => {
-                scalar.unit = Some(Unit::Words(vec![phrase.to_lowercase()]));
-            }
-            Some(known) if *known == unit => {}
-            Some(_) => return Err(Stop::Unsupported),
-        }
         Ok(Value::Scalar(scalar))
     }
 
@@ -370,101 +311,6 @@ impl<'a> Reader<'a> {
         }
         items.push(modulus);
         Ok(Value::Tuple { open: Bracket::Angle, close: Bracket::Angle, items })
-    }
-
-    fn has_matrix(&self, id: Id, depth: usize) -> bool {
-        if depth > 6 {
-            return false;
-        }
-        let inner = |id: &Id| self.has_matrix(*id, depth + 1);
-        match self.ast.get(id) {
-            Node::Matrix { .. } | Node::Determinant(_) => true,
-            Node::Sum(items) | Node::Product(items) => items.iter().any(inner),
-            Node::Neg(a) | Node::Transpose(a) | Node::Pow(a, _) | Node::Div(a, _) => inner(a),
-            Node::Call("det", _, items) => items.iter().any(inner),
-            _ => false,
-        }
-    }
-
-    /// A matrix expression; `Err` holds the number that it comes to.
-    fn matrix(&self, id: Id) -> Result<Result<Matrix, Fraction>, Stop> {
-        let fuel = self.fuel;
-        match self.ast.get(id) {
-            Node::Matrix { rows, columns, items } => {
-                let items = Canon::new(self.ast, fuel).all(items)?;
-                Ok(Ok(Matrix { rows: *rows, columns: *columns, items }))
-            }
-            Node::Determinant(inside) => match self.matrix(*inside)? {
-                Ok(matrix) => Ok(Err(matrix.determinant(fuel)?)),
-                Err(_) => Err(Stop::Unsupported),
-            },
-            Node::Call("det", _, items) if items.len() == 1 => match self.matrix(items[0])? {
-                Ok(matrix) => Ok(Err(matrix.determinant(fuel)?)),
-                Err(_) => Err(Stop::Unsupported),
-            },
-            Node::Transpose(inside) => match self.matrix(*inside)? {
-                Ok(matrix) => Ok(Ok(matrix.transposed())),
-                Err(_) => Err(Stop::Unsupported),
-            },
-            Node::Neg(inside) => self.scaled(self.matrix(*inside)?, &Fraction::integer(-1)),
-            Node::Div(a, b) => {
-                let inverse = Canon::new(self.ast, fuel).scalar(*b)?.recip(fuel)?;
-                self.scaled(self.matrix(*a)?, &inverse)
-            }
-            Node::Sum(items) => self.fold(items, |a, b| match (a, b) {
-                (Ok(a), Ok(b)) => Ok(Ok(a.add(&b, fuel)?)),
-                (Err(a), Err(b)) => Ok(Err(a.add(&b, fuel)?)),
-                _ => Err(Stop::Unsupported),
-            }),
-            Node::Product(items) => self.fold(items, |a, b| match (a, b) {
-                (Ok(a), Ok(b)) => Ok(Ok(a.mul(&b, fuel)?)),
-                (Ok(m), Err(k)) | (Err(k), Ok(m)) => self.scaled(Ok(m), &k),
-                (Err(a), Err(b)) => Ok(Err(a.mul(&b, fuel)?)),
-            }),
-            Node::Pow(base, exponent) => {
-                let exponent = Canon::new(self.ast, fuel).scalar(*exponent)?;
-                let exponent =
-                    exponent.rational().and_then(Rational::to_i64).ok_or(Stop::Unsupported)?;
-                match self.matrix(*base)? {
-                    Ok(matrix) => Ok(Ok(matrix.pow(exponent, fuel)?)),
-                    Err(value) => Ok(Err(value.powi(exponent, fuel)?)),
-                }
-            }
-            _ => Ok(Err(Canon::new(self.ast, fuel).scalar(id)?)),
-        }
-    }
-
-    fn scaled(
-        &self,
-        value: Result<Matrix, Fraction>,
-        factor: &Fraction,
-    ) -> Result<Result<Matrix, Fraction>, Stop> {
-        match value {
-            Ok(mut matrix) => {
-                for item in &mut matrix.items {
-                    *item = item.mul(factor, self.fuel)?;
-                }
-                Ok(Ok(matrix))
-            }
-            Err(value) => Ok(Err(value.mul(factor, self.fuel)?)),
-        }
-    }
-
-    fn fold(
-        &self,
-        items: &[Id],
-        step: impl Fn(
-            Result<Matrix, Fraction>,
-            Result<Matrix, Fraction>,
-        ) -> Result<Result<Matrix, Fraction>, Stop>,
-    ) -> Result<Result<Matrix, Fraction>, Stop> {
-        let mut items = items.iter();
-        let first = items.next().ok_or(Stop::Unsupported)?;
-        let mut total = self.matrix(*first)?;
-        for item in items {
-            total = step(total, self.matrix(*item)?)?;
-        }
-        Ok(total)
     }
 }
 

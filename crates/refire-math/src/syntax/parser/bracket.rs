@@ -9,8 +9,9 @@ impl Parser<'_> {
     pub(super) fn group(&mut self) -> Parsed {
         self.expect(Tok::Open(Delim::Group))?;
         let outer = std::mem::take(&mut self.bars);
-        let inside = self.nested(Self::groups)?;
+        let inside = self.nested(Self::groups);
         self.bars = outer;
+        let inside = inside?;
         self.expect(Tok::Close(Delim::Group))?;
         match self.node(inside).clone() {
             Node::List { items, .. } => self.push(Node::Braces(items)),

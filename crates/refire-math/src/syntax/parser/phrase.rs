@@ -25,7 +25,9 @@ impl<'a> Parser<'a> {
             return None;
         }
         let (length, end) = self.phrase()?;
-        Some((length, self.text[first.start..end].trim()))
+        // A single command of words may have had an `and` at its end.
+        let text = if length == 1 { words } else { &self.text[first.start..end] };
+        Some((length, text.trim()))
     }
 
     /// The statement that starts here, if it is nothing but words.
@@ -57,6 +59,19 @@ impl<'a> Parser<'a> {
             .is_some_and(|t| matches!(t.tok, Tok::Letter(_)) && t.space && t.word.len() > 2)
     }
 
+    /// Whether the words up to here are a unit that is known.
+    fn measures(&self, length: usize) -> bool {
+        match (self.token(0), self.token(length - 1)) {
+            (Some(first), Some(last)) => {
+                matches!(
+                    unit::Unit::parse(&self.text[first.start..last.end]),
+                    unit::Unit::Measure { .. }
+                )
+            }
+            _ => false,
+        }
+    }
+
     /// The length of the words from here to the end of the statement, and where they end.
     fn phrase(&self) -> Option<(usize, usize)> {
         let mut length = 0;
@@ -64,6 +79,14 @@ impl<'a> Parser<'a> {
         let mut exponent = false;
         while !self.statement_ends(length) {
             let token = self.token(length)?;
+            if matches!(token.tok, Tok::Number(_))
+                && !exponent
+                && length > 0
+                && self.measures(length)
+            {
+                // `5 feet 3 inches`: the next part of the same amount.
+                break;
+            }
             let fits = match token.tok {
                 Tok::Letter(_) => {
                     token.word.is_empty() || token.tok != Tok::Letter("e") || token.word.len() > 1

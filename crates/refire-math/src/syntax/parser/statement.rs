@@ -34,7 +34,7 @@ impl Parser<'_> {
     pub(super) fn list(&mut self) -> Parsed {
         let mut items = vec![self.statement()?];
         let mut disjunction = false;
-        while let Some(separator) = self.separator() {
+        while let Some(separator) = self.separator().or_else(|| self.next_part(&items)) {
             disjunction |= separator == Separator::Or;
             // A comma may end what was cut out of a sentence.
             if separator == Separator::Comma && self.ended() {
@@ -46,6 +46,12 @@ impl Parser<'_> {
             [only] => Ok(*only),
             _ => self.push(Node::List { items, disjunction }),
         }
+    }
+
+    /// A number behind an amount with its unit begins the next part of that amount.
+    fn next_part(&self, items: &[crate::syntax::Id]) -> Option<Separator> {
+        let amount = items.last().is_some_and(|last| matches!(self.node(*last), Node::Unit(..)));
+        (amount && matches!(self.peek(), Some(Tok::Number(_)))).then_some(Separator::And)
     }
 
     fn ended(&self) -> bool {

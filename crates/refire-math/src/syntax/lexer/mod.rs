@@ -1,6 +1,10 @@
+mod unicode;
+mod word;
+
 use crate::syntax::command::{Command, function, lookup};
 use crate::syntax::token::{Delim, Tok, Token};
 use crate::syntax::{NamedSet, RelOp};
+use word::special_word;
 
 /// Something in the text that has no meaning here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,11 @@ fn without_empty_groups(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
     tokens
 }
 
+/// The words before an `and` that ends them.
+fn before_and(words: &str) -> Option<&str> {
+    words.trim_end().strip_suffix(" and").filter(|words| !words.trim().is_empty())
+}
+
 /// Dollars that don't pair up are money and not delimiters.
 fn odd_dollars(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -51,7 +60,7 @@ fn odd_dollars(text: &str) -> bool {
     (0..bytes.len()).filter(bare).count() % 2 == 1
 }
 
-struct Lexer<'a> {
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     space: bool,
@@ -61,7 +70,7 @@ struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    fn rest(&self) -> &'a str {
+    pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -69,14 +78,14 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn push(&mut self, tok: Tok<'a>, length: usize) {
+    pub(super) fn push(&mut self, tok: Tok<'a>, length: usize) {
         let (start, end) = (self.at, self.at + length);
         self.tokens.push(Token { tok, space: self.space, start, end, word: "" });
         self.space = false;
         self.at = end;
     }
 
-    fn skip(&mut self, length: usize) {
+    pub(super) fn skip(&mut self, length: usize) {
         self.at += length;
         self.space = true;
     }
@@ -137,54 +146,6 @@ impl<'a> Lexer<'a> {
             return Err(Unreadable);
         }
         Ok(())
-    }
-
-    fn word(&mut self) {
-        let rest = self.rest();
-        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let word = &rest[..length];
-        let first = self.tokens.len();
-        if let Some(tok) = special_word(word) {
-            self.push(tok, length);
-        } else if let Some(connective) = self.glued_connective(word) {
-            self.push(if connective == 2 { Tok::Or } else { Tok::And }, connective);
-            self.letters(&word[connective..]);
-        } else {
-            self.letters(word);
-        }
-        self.tokens[first].word = word;
-    }
-
-    /// The length of `or` or `and` between a value and a letter: `1orx=2`.
-    fn glued_connective(&self, word: &str) -> Option<usize> {
-        let after =
-            self.tokens.last().is_some_and(|t| matches!(t.tok, Tok::Number(_) | Tok::Close(_)));
-        let rest = word.strip_prefix("or").or_else(|| word.strip_prefix("and"))?;
-        (after && !self.space && rest.len() == 1).then(|| word.len() - rest.len())
-    }
-
-    /// Single letters, with the names of functions among them kept whole: `xsinx` is `x sin x`.
-    fn letters(&mut self, word: &'a str) {
-        const INNER: [&str; 12] = [
-            "arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "cot", "log", "exp", "ln",
-            "pi",
-        ];
-        let short = word.len() <= 10;
-        let mut at = 0;
-        while at < word.len() {
-            let rest = &word[at..];
-            let inner = INNER.iter().find(|name| short && rest.starts_with(**name));
-            match inner.and_then(|name| Some((name.len(), special_word(name)?))) {
-                Some((length, tok)) => {
-                    self.push(tok, length);
-                    at += length;
-                }
-                None => {
-                    self.push(Tok::Letter(&rest[..1]), 1);
-                    at += 1;
-                }
-            }
-        }
     }
 
     fn punctuation(&mut self, byte: u8) -> Result<(), Unreadable> {
@@ -296,6 +257,10 @@ impl<'a> Lexer<'a> {
                 } else if let Some(function) = function(name).filter(|f| !crate::unit::is_known(f))
                 {
                     self.push(Tok::Function(function), length);
+                } else if let Some(words) = before_and(inside) {
+                    // `3\text{ hours and }20\text{ minutes}`
+                    self.push(Tok::Text(words), length);
+                    self.push(Tok::And, 0);
                 } else {
                     self.push(Tok::Text(inside), length);
                 }
@@ -392,128 +357,4 @@ impl<'a> Lexer<'a> {
         }
         Ok(())
     }
-
-    fn unicode(&mut self) -> Result<(), Unreadable> {
-        let character = self.rest().chars().next().ok_or(Unreadable)?;
-        let length = character.len_utf8();
-        let tok = match character {
-            '\u{a0}'
-            | '\u{2009}'
-            | '\u{202f}'
-            | '\u{2002}'..='\u{2008}'
-            | '\u{200a}'
-            | '\u{3000}' => {
-                self.skip(length);
-                return Ok(());
-            }
-            '−' | '–' | '—' => Tok::Minus,
-            '×' | '·' | '⋅' | '∗' | '∙' => Tok::Times,
-            '÷' | '∕' | '⁄' => Tok::Slash,
-            '±' => Tok::PlusMinus,
-            '∓' => Tok::MinusPlus,
-            '√' => Tok::Sqrt,
-            'π' => Tok::Pi,
-            '∞' => Tok::Infinity,
-            '≤' | '⩽' | '≦' => Tok::Rel(RelOp::Le),
-            '≥' | '⩾' | '≧' => Tok::Rel(RelOp::Ge),
-            '≠' => Tok::Rel(RelOp::Ne),
-            '≈' | '≃' => Tok::Rel(RelOp::Approx),
-            '∈' => Tok::Rel(RelOp::In),
-            '∉' => Tok::Rel(RelOp::NotIn),
-            '≡' => Tok::Rel(RelOp::Congruent),
-            '→' | '⇒' | '⇔' => Tok::Rel(RelOp::Implies),
-            '°' | '∘' | 'º' => Tok::Degree,
-            '∪' | '⋃' => Tok::Cup,
-            '∩' | '⋂' => Tok::Cap,
-            '∖' => Tok::Setminus,
-            '∅' | 'Ø' => Tok::Named(NamedSet::Empty),
-            'ℝ' => Tok::Named(NamedSet::Reals),
-            'ℤ' => Tok::Named(NamedSet::Integers),
-            'ℚ' => Tok::Named(NamedSet::Rationals),
-            'ℕ' => Tok::Named(NamedSet::Naturals),
-            'ℂ' => Tok::Named(NamedSet::Complex),
-            '…' | '⋯' => Tok::Dots,
-            '′' | '’' => Tok::Prime,
-            '⌊' => Tok::Open(Delim::Floor),
-            '⌋' => Tok::Close(Delim::Floor),
-            '⌈' => Tok::Open(Delim::Ceil),
-            '⌉' => Tok::Close(Delim::Ceil),
-            '⟨' => Tok::Open(Delim::Angle),
-            '⟩' => Tok::Close(Delim::Angle),
-            '€' => Tok::Money("€"),
-            '£' => Tok::Money("£"),
-            '¥' => Tok::Money("¥"),
-            '₹' => Tok::Money("₹"),
-            '¢' => Tok::Text("cents"),
-            '∧' => Tok::And,
-            '∨' => Tok::Or,
-            '½' => Tok::Vulgar(1, 2),
-            '⅓' => Tok::Vulgar(1, 3),
-            '⅔' => Tok::Vulgar(2, 3),
-            '¼' => Tok::Vulgar(1, 4),
-            '¾' => Tok::Vulgar(3, 4),
-            '⅕' => Tok::Vulgar(1, 5),
-            '⅖' => Tok::Vulgar(2, 5),
-            '⅗' => Tok::Vulgar(3, 5),
-            '⅘' => Tok::Vulgar(4, 5),
-            '⅙' => Tok::Vulgar(1, 6),
-            '⅚' => Tok::Vulgar(5, 6),
-            '⅛' => Tok::Vulgar(1, 8),
-            '⅜' => Tok::Vulgar(3, 8),
-            '⅝' => Tok::Vulgar(5, 8),
-            '⅞' => Tok::Vulgar(7, 8),
-            _ => super_or_greek(character).ok_or(Unreadable)?,
-        };
-        self.push(tok, length);
-        Ok(())
-    }
-}
-
-fn super_or_greek(character: char) -> Option<Tok<'static>> {
-    const SUPERS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-    if let Some(digit) = SUPERS.chars().position(|c| c == character) {
-        return Some(Tok::Super(u8::try_from(digit).unwrap_or(0)));
-    }
-    let name = match character {
-        'α' => "alpha",
-        'β' => "beta",
-        'γ' => "gamma",
-        'δ' => "delta",
-        'ε' => "epsilon",
-        'θ' => "theta",
-        'λ' => "lambda",
-        'μ' | 'µ' => "mu",
-        'ρ' => "rho",
-        'σ' => "sigma",
-        'τ' => "tau",
-        'φ' | 'ϕ' => "phi",
-        'ψ' => "psi",
-        'ω' => "omega",
-        'Δ' => "Delta",
-        'Ω' => "Omega",
-        'Σ' => "Sigma",
-        _ => return None,
-    };
-    Some(Tok::Letter(name))
-}
-
-/// Words that mean something wherever they stand.
-fn special_word(word: &str) -> Option<Tok<'static>> {
-    let tok = match word {
-        "and" | "And" | "AND" => Tok::And,
-        "or" | "Or" | "OR" => Tok::Or,
-        "sqrt" => Tok::Sqrt,
-        "pi" => Tok::Pi,
-        "inf" | "infinity" | "Infinity" | "infty" | "oo" => Tok::Infinity,
-        "mod" => Tok::Mod,
-        "percent" | "percentage" | "pct" | "Percent" => Tok::Percent,
-        "degree" | "degrees" | "Degrees" => Tok::Degree,
-        "theta" => Tok::Letter("theta"),
-        "alpha" => Tok::Letter("alpha"),
-        "beta" => Tok::Letter("beta"),
-        "lambda" => Tok::Letter("lambda"),
-        "emptyset" => Tok::Named(NamedSet::Empty),
-        _ => return function(word).map(Tok::Function),
-    };
-    Some(tok)
 }
