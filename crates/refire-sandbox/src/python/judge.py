@@ -649,7 +649,7 @@ def fork():
     return raw_fork(LIBC, SETTINGS["syscalls"]["clone"], 17)  # SIGCHLD
 
 
-with open("/refire/settings.json") as file:
+with open(sys.argv[1]) as file:
     SETTINGS = json.load(file)
 
 import gc
