@@ -120,3 +120,31 @@ fn wrong_settings_are_all_named() {
     assert!(matches!(error, SandboxError::Python { .. } | SandboxError::Layer { .. }), "{error}");
     assert!(serde_json::from_str::<SandboxConfig>(r#"{"worker": 1}"#).is_err());
 }
+
+#[test]
+fn batches_follow_each_other() {
+    let Some(sandbox) = sandbox(SandboxConfig { workers: Some(3), ..Default::default() }) else {
+        return;
+    };
+    let jobs = |n: usize| -> Vec<Job> {
+        let program = |i: usize| format!("def add(a, b): return a + b + {}", i % 2);
+        (0..n).map(|i| Job::new(program(i), add_suite())).collect()
+    };
+    for n in [0, 1, 2, 7] {
+        let mut seen = Vec::new();
+        let outcomes = sandbox.run_batch_with(&jobs(n), |index, outcome| {
+            seen.push((index, outcome.verdict.is_passed()));
+        });
+        seen.sort_unstable();
+        let expected: Vec<_> = (0..n).map(|i| (i, i % 2 == 0)).collect();
+        assert_eq!(seen, expected);
+        let passed: Vec<_> = outcomes.iter().map(|o| o.verdict.is_passed()).collect();
+        assert_eq!(passed, expected.iter().map(|(_, passed)| *passed).collect::<Vec<_>>());
+    }
+    let asked_together = std::thread::scope(|scope| {
+        let ask = || sandbox.run(&jobs(1)[0]).verdict.is_passed();
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().all(|thread| thread.join().unwrap())
+    });
+    assert!(asked_together);
+}
