@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Processor time in seconds, of the program and all its descendants.
     pub cpu_seconds: f64,
-    /// Time on the clock, as a multiple of `cpu_seconds`: only for programs that sleep. A busy
-    /// machine must not turn into failed tests.
+    /// Time on the clock, as a multiple of `cpu_seconds`: only for programs that sleep. Time in
+    /// which the program was ready and the machine busy doesn't count, up to four times the
+    /// limit: load must not turn into failed tests.
     pub wall_factor: f64,
     /// Address space of a process, and resident memory of all of them, in bytes.
     pub memory_bytes: u64,

@@ -1,8 +1,9 @@
 //! A pool of workers, and batches.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 #[cfg(not(target_os = "linux"))]
 use crate::elsewhere::{Confinement, Shared, Worker, probe};
@@ -36,7 +37,26 @@ use crate::{Job, Layers, Outcome, Require, SandboxConfig, SandboxError, Start, V
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
-    workers: Vec<Mutex<Worker>>,
+    /// `None` while it is dropped: workers end when there is nobody left to send.
+    tasks: Option<Sender<Task>>,
+    /// A thread for each worker, as long as the sandbox lives: the kernel kills what a thread has
+    /// started when the thread ends.
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+enum Task {
+    Run {
+        index: usize,
+        job: Box<Job>,
+        reply: Sender<(usize, Outcome)>,
+    },
+    /// Every worker takes one, because none goes on before all have.
+    WarmUp {
+        all: Arc<Barrier>,
+        reply: Sender<io::Result<()>>,
+    },
 }
 
 impl Sandbox {
@@ -59,8 +79,19 @@ impl Sandbox {
         let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
         let count = config.workers.unwrap_or_else(available);
         let shared = Arc::new(Shared { confinement, python, layers: Arc::new(layers), config });
-        let workers = (0..count).map(|i| Mutex::new(Worker::new(Arc::clone(&shared), i))).collect();
-        Ok(Self { shared, workers })
+        let (tasks, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let threads = (0..count)
+            .map(|index| {
+                let (shared, receiver) = (Arc::clone(&shared), Arc::clone(&receiver));
+                let name = format!("sandbox-{index}");
+                let run = move || work(Worker::new(shared, index), &receiver);
+                let what = "start a thread";
+                let thread = thread::Builder::new().name(name).spawn(run);
+                thread.map_err(|source| SandboxError::System { what, source })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { shared, tasks: Some(tasks), threads })
     }
 
     fn check_start(
@@ -105,7 +136,7 @@ impl Sandbox {
 
     /// How many submissions run at one time.
     pub fn workers(&self) -> usize {
-        self.workers.len()
+        self.threads.len()
     }
 
     /// Starts every worker's interpreters now, rather than with the first job.
@@ -113,21 +144,22 @@ impl Sandbox {
     /// # Errors
     /// When one can't be started.
     pub fn warm_up(&self) -> Result<(), SandboxError> {
-        for worker in &self.workers {
-            let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
-            let what = "start an interpreter";
-            worker.warm_up().map_err(|source| SandboxError::System { what, source })?;
+        let all = Arc::new(Barrier::new(self.threads.len()));
+        let (reply, replies) = channel();
+        for _ in &self.threads {
+            self.send(Task::WarmUp { all: Arc::clone(&all), reply: reply.clone() });
         }
-        Ok(())
+        drop(reply);
+        let what = "start an interpreter";
+        replies
+            .into_iter()
+            .collect::<io::Result<()>>()
+            .map_err(|source| SandboxError::System { what, source })
     }
 
     /// Runs one submission.
     pub fn run(&self, job: &Job) -> Outcome {
-        let free = self.workers.iter().find_map(|worker| worker.try_lock().ok());
-        match free {
-            Some(mut worker) => worker.run(job),
-            None => self.workers[0].lock().unwrap_or_else(PoisonError::into_inner).run(job),
-        }
+        self.run_batch(std::slice::from_ref(job)).pop().unwrap_or_else(|| self.lost())
     }
 
     /// Runs submissions on all workers; outcome `i` belongs to job `i`.
@@ -141,31 +173,22 @@ impl Sandbox {
         jobs: &[Job],
         mut progress: impl FnMut(usize, &Outcome),
     ) -> Vec<Outcome> {
-        let next = AtomicUsize::new(0);
-        let (sender, receiver) = mpsc::channel();
+        let (reply, replies) = channel();
+        for (index, job) in jobs.iter().enumerate() {
+            self.send(Task::Run { index, job: Box::new(job.clone()), reply: reply.clone() });
+        }
+        drop(reply);
         let mut outcomes: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
-        thread::scope(|scope| {
-            for worker in self.workers.iter().take(jobs.len()) {
-                let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    let mut worker = worker.lock().unwrap_or_else(PoisonError::into_inner);
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(job) = jobs.get(index) else { break };
-                        if sender.send((index, worker.run(job))).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            for (index, outcome) in receiver {
-                progress(index, &outcome);
-                outcomes[index] = Some(outcome);
-            }
-        });
-        let lost = || self.lost();
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect()
+        for (index, outcome) in replies {
+            progress(index, &outcome);
+            outcomes[index] = Some(outcome);
+        }
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| self.lost())).collect()
+    }
+
+    fn send(&self, task: Task) {
+        // Without a worker the reply's sender is dropped, and the caller hears that.
+        let _ = self.tasks.as_ref().map(|tasks| tasks.send(task));
     }
 
     /// The outcome of a job whose worker did not come back.
@@ -179,6 +202,32 @@ impl Sandbox {
             usage: crate::Usage::default(),
             stdout: Vec::new(),
             stderr: Vec::new(),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.tasks = None;
+        for thread in self.threads.drain(..) {
+            // One that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A worker's life: one task at a time, until the sandbox is dropped.
+fn work(mut worker: Worker, tasks: &Mutex<Receiver<Task>>) {
+    loop {
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match task {
+            // Whoever asked may have gone.
+            Ok(Task::Run { index, job, reply }) => drop(reply.send((index, worker.run(&job)))),
+            Ok(Task::WarmUp { all, reply }) => {
+                let _ = reply.send(worker.warm_up());
+                all.wait();
+            }
+            Err(_) => return,
         }
     }
 }

@@ -3,6 +3,8 @@ use serde_json::value::RawValue;
 
 use crate::{Comparator, SandboxError};
 
+mod parse;
+
 /// Tests for a submission.
 ///
 /// Tests are trusted: they come from a data set. They run in a judge of their own that never loads
@@ -13,7 +15,17 @@ use crate::{Comparator, SandboxError};
 /// let suite = Suite::check("add", "def check(candidate):\n    assert candidate(1, 2) == 3\n");
 /// assert!(suite.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+///
+/// Read from JSON text, where integers of any size stay what they are:
+///
+/// ```
+/// # use refire_sandbox::Suite;
+/// let text = r#"{"kind": "calls", "entry_point": "f", "cases": [{"args": [1], "expected": 2}]}"#;
+/// let suite: Suite = serde_json::from_str(text)?;
+/// assert!(matches!(suite, Suite::Calls { .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Suite {
@@ -25,7 +37,6 @@ pub enum Suite {
         test: String,
         /// Source that runs before `test`, in the judge: helpers the tests use. HumanEval's prompt
         /// is one. A helper that only the submission defines is the submission's word.
-        #[serde(default)]
         prelude: String,
     },
     /// MBPP: statements that each are a test, and may use any name of the submission.
@@ -33,7 +44,6 @@ pub enum Suite {
         /// One test each.
         tests: Vec<String>,
         /// Source that runs before them, in the judge.
-        #[serde(default)]
         prelude: String,
     },
     /// A function, arguments and expected results, all as JSON.
@@ -43,7 +53,6 @@ pub enum Suite {
         /// The calls.
         cases: Vec<Call>,
         /// How far a number may be from the expected one; exact by default.
-        #[serde(default)]
         tolerance: Tolerance,
     },
     /// A program that reads standard input.
@@ -51,7 +60,6 @@ pub enum Suite {
         /// Inputs and expected outputs.
         cases: Vec<StdioCase>,
         /// What counts as equal.
-        #[serde(default)]
         comparator: Comparator,
     },
     /// A file of `unittest` test cases, which import the submission as a module.
@@ -59,7 +67,6 @@ pub enum Suite {
         /// Source of the tests.
         test: String,
         /// The module they import; names they don't import are looked up in the submission too.
-        #[serde(default = "solution")]
         module: String,
     },
     /// Statements that run *in the submission's process*: what objects it pleases can be tested,
@@ -69,10 +76,6 @@ pub enum Suite {
         /// Source of the tests; passes when it runs to its end.
         test: String,
     },
-}
-
-fn solution() -> String {
-    "solution".to_owned()
 }
 
 /// One call of a function.

@@ -10,6 +10,7 @@ pub use refire_model as model;
 pub use refire_objective as objective;
 pub use refire_reward as reward;
 pub use refire_sample as sample;
+pub use refire_sandbox as sandbox;
 pub use refire_sft as sft;
 pub use refire_tasks as tasks;
 pub use refire_train as train;

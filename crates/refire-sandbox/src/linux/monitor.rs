@@ -47,6 +47,20 @@ pub(super) fn proportional(pid: i32) -> Option<u64> {
     Some(total)
 }
 
+/// Time that a process and its descendants were ready to run and were not let: what a busy machine
+/// adds to the clock. Zero where the kernel doesn't count it.
+pub(super) fn waited(pid: i32) -> Duration {
+    let mut waiting = vec![pid];
+    let mut total = Duration::ZERO;
+    while let Some(pid) = waiting.pop() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+        let delay = stat.split_ascii_whitespace().nth(1).and_then(|word| word.parse().ok());
+        total += Duration::from_nanos(delay.unwrap_or(0));
+        children(pid, &mut waiting);
+    }
+    total
+}
+
 fn cpu(pid: i32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, is the program's to choose.

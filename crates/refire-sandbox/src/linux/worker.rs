@@ -13,7 +13,7 @@ use super::confinement::{Confinement, Role};
 use super::judge::Judge;
 use super::raw::Ended;
 use super::watch::{Capture, KEPT, Over};
-use super::zygote::{Zygote, interpreter};
+use super::zygote::{Programs, Zygote, interpreter};
 use crate::python::Python;
 use crate::{
     Clock, Integrity, Job, Layer, Layers, Outcome, SandboxConfig, Start, Suite, TestResult, Usage,
@@ -188,14 +188,16 @@ impl Worker {
             return Running::warm(zygote, fds);
         }
         let Shared { confinement, python, .. } = &*self.shared;
-        let files = [("fresh.pyc".to_owned(), python.fresh_candidate.clone())];
-        let mut plan = confinement.plan(self.index, Role::Candidate, &files);
-        plan.exec = interpreter(python, c"/refire/fresh.pyc", confinement);
+        let mut programs = Programs::new(confinement);
+        let path = programs.add("fresh.pyc", &python.fresh_candidate, fds.len())?;
+        let mut plan = confinement.plan(self.index, Role::Candidate, &programs.files);
+        plan.exec = interpreter(python, &[path], confinement);
         if let Some(cgroup) = &self.cgroup {
             plan.cgroups = cgroup.files();
         }
-        let process =
-            confinement.start(plan, fds).map_err(|fault| io::Error::other(format!("{fault:?}")))?;
+        let held = programs.held.iter().map(AsFd::as_fd);
+        let fds: Vec<_> = fds.iter().copied().chain(held).collect();
+        let process = confinement.start(plan, &fds)?;
         Ok(Running::fresh(process))
     }
 

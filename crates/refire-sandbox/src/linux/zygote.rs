@@ -1,11 +1,14 @@
 //! A warm interpreter that becomes one child per request.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -16,6 +19,7 @@ use super::cgroup::Cgroup;
 use super::confinement::{Confinement, Role};
 use super::raw::{Ended, Exec, Spawned, reap};
 use super::rootfs::c_path;
+use crate::Layer;
 use crate::python::Python;
 
 /// How long an interpreter may take to start or to answer, on a machine under load.
@@ -43,17 +47,20 @@ impl Zygote {
         };
         // Children of either confine themselves as candidates are, the judge's by limits only.
         let settings = confinement.settings(Role::Candidate);
-        let files =
-            [("zygote.pyc".to_owned(), program.clone()), ("settings.json".to_owned(), settings)];
-        let mut plan = confinement.plan(worker, role, &files);
-        plan.exec = interpreter(python, c"/refire/zygote.pyc", confinement);
+        let mut programs = Programs::new(confinement);
+        let fd = 3;
+        let path = programs.add("zygote.pyc", program, fd)?;
+        let settings = programs.add("settings.json", &settings, fd + 1)?;
+        let mut plan = confinement.plan(worker, role, &programs.files);
+        plan.exec = interpreter(python, &[path, settings], confinement);
         plan.cgroups = cgroup.map(Cgroup::files).unwrap_or_default();
         let flags = SocketFlags::CLOEXEC;
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let null: OwnedFd =
             std::fs::File::options().read(true).write(true).open("/dev/null")?.into();
-        let fds = [theirs.as_fd(), null.as_fd(), null.as_fd()];
+        let mut fds = vec![theirs.as_fd(), null.as_fd(), null.as_fd()];
+        fds.extend(programs.held.iter().map(AsFd::as_fd));
         let process = confinement.start(plan, &fds)?;
         drop(theirs);
         let zygote = Self { process, control };
@@ -123,14 +130,46 @@ impl Drop for Zygote {
     }
 }
 
-/// The interpreter running one of our programs.
-pub(super) fn interpreter(
-    python: &Python,
-    program: &std::ffi::CStr,
-    confinement: &Confinement,
-) -> Exec {
+/// Our programs, where a process finds them: in its own root, or else in memory that it inherits.
+#[derive(Debug)]
+pub(super) struct Programs {
+    rooted: bool,
+    pub(super) files: Vec<(String, Vec<u8>)>,
+    pub(super) held: Vec<OwnedFd>,
+}
+
+impl Programs {
+    pub(super) fn new(confinement: &Confinement) -> Self {
+        let rooted = confinement.has(Layer::MountNamespace);
+        Self { rooted, files: Vec::new(), held: Vec::new() }
+    }
+
+    /// Adds one, to be descriptor `fd` if it can't be a file; returns its path.
+    pub(super) fn add(&mut self, name: &str, contents: &[u8], fd: usize) -> io::Result<CString> {
+        if self.rooted {
+            self.files.push((name.to_owned(), contents.to_owned()));
+            return Ok(c_path(format!("/refire/{name}").as_ref()));
+        }
+        self.held.push(in_memory(contents)?);
+        Ok(c_path(format!("/proc/self/fd/{fd}").as_ref()))
+    }
+}
+
+/// A file in memory that nobody can write to any more.
+pub(super) fn in_memory(contents: &[u8]) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(memfd_create("refire", flags)?);
+    file.write_all(contents)?;
+    let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    fcntl_add_seals(&file, all)?;
+    Ok(file.into())
+}
+
+/// The interpreter running one of our programs, with arguments.
+pub(super) fn interpreter(python: &Python, line: &[CString], confinement: &Confinement) -> Exec {
     let path = c_path(&python.executable);
-    let argv = vec![path.clone(), c"-S".into(), c"-s".into(), c"-B".into(), program.into()];
+    let mut argv = vec![path.clone(), c"-S".into(), c"-s".into(), c"-B".into()];
+    argv.extend_from_slice(line);
     Exec::Path { path, argv, env: confinement.env() }
 }
 

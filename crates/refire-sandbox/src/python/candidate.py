@@ -37,6 +37,16 @@ def add_site_builtins():
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
 
 
+def contents(args):
+    """What arguments hold, to see whether a call changed them; None if that can't be said."""
+    parts = []
+    try:
+        encode(args, parts, wrap=lambda value: 0)
+    except Unsupported:
+        return None
+    return b"".join(parts)
+
+
 class Server:
     def __init__(self):
         self.module = None
@@ -67,29 +77,15 @@ class Server:
             found = getattr(found, name)
         return found
 
-    def call(self, target, args, kwargs, before):
+    def call(self, target, args, kwargs, watch):
+        before = contents(args) if watch else None
         value = self.resolve(target)(*args, **kwargs)
-        changed = None
-        if before is not None:
-            after = []
-            try:
-                encode(args, after)
-                if b"".join(after) != before:
-                    changed = args
-            except Unsupported:
-                pass
-        return (value, changed)
+        return (value, args if watch and contents(args) != before else None)
 
     def handle(self, body):
         op = body[:1]
         if op == b"C":
-            target, args, kwargs, watch = decode(body[1:], self.objects.__getitem__)
-            before = None
-            if watch:
-                parts = []
-                encode(args, parts)
-                before = b"".join(parts)
-            return self.call(target, args, kwargs, before)
+            return self.call(*decode(body[1:], self.objects.__getitem__))
         if op == b"G":
             target, name = decode(body[1:])
             found = self.module if target is None else self.objects[target]

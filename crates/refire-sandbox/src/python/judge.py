@@ -291,7 +291,11 @@ class Cases:
         if number not in self.failed:
             self.failed[number] = True
             report(case=number, ok=False, reason=brief(error))
-        if self.stop_at_first:
+        return self.stop_at_first
+
+    def fail_inside(self, number, error):
+        """As `fail_one`, from within a test: the only way out of it is to end the judge."""
+        if self.fail_one(number, error):
             stop(done=True)
 
 
@@ -301,7 +305,7 @@ def namespace(cases):
         "__builtins__": builtins,
         "__refire_any__": BaseException,
         "__refire_held__": cases.pass_one,
-        "__refire_failed__": cases.fail_one,
+        "__refire_failed__": cases.fail_inside,
     }
 
 
@@ -404,7 +408,8 @@ def run_asserts(suite, stop_at_first):
         try:
             exec(code, scope)
         except Exception as error:
-            cases.fail_one(number, error)
+            if cases.fail_one(number, error):
+                break
         else:
             cases.pass_one(number)
     finish(cases, len(codes))
@@ -468,13 +473,14 @@ def run_calls(suite, stop_at_first):
             stop(broken="the arguments of call %d are no JSON array" % number)
         try:
             found = call(suite["entry_point"], tuple(case["args"]), {})
-        except Exception as error:
-            cases.fail_one(number, error)
-            continue
-        if equal(case["expected"], found, tolerance):
-            cases.pass_one(number)
-        else:
-            cases.fail_one(number, AssertionError("expected %.200r, found %.200r" % (case["expected"], found)))
+            if equal(case["expected"], found, tolerance):
+                cases.pass_one(number)
+                continue
+            error = AssertionError("expected %.200r, found %.200r" % (case["expected"], found))
+        except Exception as raised:
+            error = raised
+        if cases.fail_one(number, error):
+            break
     finish(cases, len(suite["cases"]))
 
 
@@ -517,7 +523,8 @@ def run_unittest(suite, stop_at_first):
         result = Result()
         unittest.TestSuite([test]).run(result)
         if result.bad:
-            cases.fail_one(number, next(iter(result.bad.values())))
+            if cases.fail_one(number, next(iter(result.bad.values()))):
+                break
         elif result.testsRun == 1 and not result.skipped:
             cases.pass_one(number)
     conclude(done=True)
@@ -649,7 +656,7 @@ def fork():
     return raw_fork(LIBC, SETTINGS["syscalls"]["clone"], 17)  # SIGCHLD
 
 
-with open("/refire/settings.json") as file:
+with open(sys.argv[1]) as file:
     SETTINGS = json.load(file)
 
 import gc

@@ -104,7 +104,7 @@ def rehearse(confinement):
 
 
 def main():
-    with open("/refire/settings.json") as file:
+    with open(sys.argv[1]) as file:
         confinement = Confinement(json.load(file))
     add_site_builtins()
     rehearse(confinement)

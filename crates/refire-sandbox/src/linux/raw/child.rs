@@ -63,8 +63,13 @@ fn run(context: &Context<'_>) -> Result {
         // "0" stands for the process that writes it.
         write_all(*file, b"0").map_err(at(Step::Cgroup, item))?;
     }
-    if let Some(root) = &plan.root {
-        build_root(root)?;
+    match &plan.root {
+        Some(root) => build_root(root)?,
+        None => {
+            // SAFETY: the string ends in zero.
+            let entered = unsafe { libc::chdir(c"/".as_ptr()) };
+            check(entered.into()).map_err(at(Step::Session, 3))?;
+        }
     }
     // Before the limits, which may not leave room to move descriptors about.
     let program = descriptors(context)?;

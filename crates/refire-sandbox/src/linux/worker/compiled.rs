@@ -1,11 +1,8 @@
 //! Compiled languages: the compiler in a sandbox, and its product in another.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
-
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::stdio::Ran;
 use super::{Exit, Found, Worker, exit, outputs};
@@ -14,6 +11,7 @@ use crate::linux::confinement::Role;
 use crate::linux::raw::Exec;
 use crate::linux::rootfs::c_path;
 use crate::linux::watch::{Feed, Over, Watch};
+use crate::linux::zygote::in_memory;
 use crate::{Comparator, Compiler, StdioCase, Verdict};
 
 /// Larger programs than this are not the work of a submission.
@@ -55,7 +53,7 @@ impl Worker {
                 return Ok(Found::only(self.end_verdict(over, ran.ended, ran.killed)));
             }
         }
-        let artifact = artifact(&ran.stdout)?;
+        let artifact = in_memory(&ran.stdout)?;
         self.cases(cases, comparator, &mut |worker, case| {
             let env = worker.shared.confinement.env();
             let exec = Exec::Open {
@@ -112,16 +110,6 @@ impl Worker {
         let (stdout, stderr) = (outputs.stdout.kept, outputs.stderr.kept);
         Ok(Ran { over, ended, killed, refused: None, stdout, stderr })
     }
-}
-
-/// A compiled program in memory, which nobody can write to any more.
-fn artifact(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(memfd_create("refire-program", flags)?);
-    file.write_all(bytes)?;
-    let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    fcntl_add_seals(&file, all)?;
-    Ok(file.into())
 }
 
 fn shell_word(text: &str) -> String {
