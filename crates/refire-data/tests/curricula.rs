@@ -6,9 +6,9 @@ use refire_core::{
     Stateful, Stream, encode_state,
 };
 use refire_data::{
-    Bandit, BanditConfig, Drive, DriveConfig, DynamicSampling, Exhausted, HardBuffer,
-    KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer, ReplayConfig,
-    Schedule, Stage, Staged, Success, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
+    Bandit, BanditConfig, CurriculumStage, Drive, DriveConfig, DynamicSampling, Exhausted,
+    HardBuffer, KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer,
+    ReplayConfig, Schedule, Staged, Success, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
     UniformPrompts, Until, VarianceConfig, VarianceSampling, WarmUpRollouts,
 };
 use std::collections::BTreeMap;
@@ -169,8 +169,12 @@ fn targeted(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
 fn staged(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
     let pool = pool(prompts);
     let ranges = [(-9.0, -1.0), (-1.0, 0.0), (0.0, 1.0), (1.0, 2.0), (2.0, 9.0)];
-    let stages =
-        Stage::by_meta(&pool, "difficulty", &ranges, Until::PassRate { at_least: 0.7, over: 64 });
+    let stages = CurriculumStage::by_meta(
+        &pool,
+        "difficulty",
+        &ranges,
+        Until::PassRate { at_least: 0.7, over: 64 },
+    );
     Box::new(Staged::new(pool, stages, Success::default(), seed).unwrap())
 }
 

@@ -28,7 +28,7 @@ const FUNCTION_WORDS: [(&str, &[&str]); 7] = [
         &[
             "the", "and", "of", "is", "are", "he", "she", "they", "how", "each", "his", "her",
             "has", "have", "with", "for", "per", "this", "that", "then", "which", "were", "was",
-            "it",
+            "it", "what", "my", "many", "much", "does", "if", "from", "than", "more", "in", "at",
         ],
     ),
     (
@@ -97,30 +97,34 @@ const FUNCTION_WORDS: [(&str, &[&str]); 7] = [
 /// Function words that say a language, and most of the expected language beside them.
 const VOTES: usize = 4;
 
-/// The language of a passage, if it is surely not the expected one: by its letters, or, where the
-/// detector doubts because the passage is short, by its function words.
+/// The language of a passage, if it is surely not the expected one: by its function words, which
+/// short passages have too, or else by its letters.
 pub(super) fn other_language(text: &str, expected: &str) -> Option<&'static str> {
-    if let Some(found) = language(text) {
-        // The detector knows every language; a passage full of the expected one's function words
-        // isn't of another, whatever its trigrams say.
-        return (found != expected && votes(text, expected) < VOTES).then_some(found);
-    }
-    let (votes_for, other) = FUNCTION_WORDS
+    let own = votes(text, expected);
+    let (most, other) = FUNCTION_WORDS
         .iter()
         .filter(|(code, _)| *code != expected)
         .map(|(code, _)| (votes(text, code), *code))
         .max_by_key(|(votes, _)| *votes)?;
-    (votes_for >= VOTES && votes_for >= 3 * votes(text, expected)).then_some(other)
+    if most >= VOTES && most >= 3 * own {
+        return Some(other);
+    }
+    // The detector knows every language; yet a passage full of the expected one's function words
+    // isn't of another, whatever its letters say.
+    language(text).filter(|found| *found != expected && own < VOTES)
 }
 
-/// The language of a prompt: by its letters, or else by its function words.
+/// The language of a prompt: by its function words where they say it clearly (the detector takes a
+/// short text full of names for anything), or else by its letters.
 pub(super) fn prompt_language(text: &str) -> Option<&'static str> {
-    language(text).or_else(|| {
-        let mut found: Vec<(usize, &str)> =
-            FUNCTION_WORDS.iter().map(|(code, _)| (votes(text, code), *code)).collect();
-        found.sort_unstable_by_key(|(votes, _)| std::cmp::Reverse(*votes));
-        (found[0].0 >= 2 && found[0].0 >= 2 * found[1].0).then_some(found[0].1)
-    })
+    let mut found: Vec<(usize, &str)> =
+        FUNCTION_WORDS.iter().map(|(code, _)| (votes(text, code), *code)).collect();
+    found.sort_unstable_by_key(|(votes, _)| std::cmp::Reverse(*votes));
+    let clear = |least: usize| found[0].0 >= least && found[0].0 >= 2 * found[1].0;
+    if clear(VOTES) {
+        return Some(found[0].1);
+    }
+    language(text).or_else(|| clear(2).then_some(found[0].1))
 }
 
 fn votes(text: &str, code: &str) -> usize {
