@@ -6,9 +6,9 @@ use refire_core::{
     Stateful, Stream, encode_state,
 };
 use refire_data::{
-    Bandit, BanditConfig, Drive, DriveConfig, DynamicSampling, Exhausted, HardBuffer,
-    KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer, ReplayConfig,
-    Schedule, Stage, Staged, Success, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
+    Bandit, BanditConfig, CurriculumStage, Drive, DriveConfig, DynamicSampling, Exhausted,
+    HardBuffer, KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer,
+    ReplayConfig, Schedule, Staged, Success, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
     UniformPrompts, Until, VarianceConfig, VarianceSampling, WarmUpRollouts,
 };
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ fn beats_uniform(
     start: f64,
     batches: usize,
     least: f64,
-    source: &dyn Fn(&[Prompt], u64) -> Box<dyn PromptSource>,
+    source: Factory,
 ) {
     let prompts = prompts(levels, 40);
     let mut ratios = Vec::new();
@@ -169,8 +169,12 @@ fn targeted(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
 fn staged(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
     let pool = pool(prompts);
     let ranges = [(-9.0, -1.0), (-1.0, 0.0), (0.0, 1.0), (1.0, 2.0), (2.0, 9.0)];
-    let stages =
-        Stage::by_meta(&pool, "difficulty", &ranges, Until::PassRate { at_least: 0.7, over: 64 });
+    let stages = CurriculumStage::by_meta(
+        &pool,
+        "difficulty",
+        &ranges,
+        Until::PassRate { at_least: 0.7, over: 64 },
+    );
     Box::new(Staged::new(pool, stages, Success::default(), seed).unwrap())
 }
 
@@ -216,32 +220,32 @@ fn mixture(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
 
 #[test]
 fn the_bandit_beats_uniform() {
-    beats_uniform("SEC", &LADDER, -1.0, 60, 1.2, &bandit);
+    beats_uniform("SEC", &LADDER, -1.0, 60, 1.2, bandit);
 }
 
 #[test]
 fn variance_sampling_beats_uniform() {
-    beats_uniform("VAS", &LADDER, -1.0, 60, 1.15, &variance);
+    beats_uniform("VAS", &LADDER, -1.0, 60, 1.15, variance);
 }
 
 #[test]
 fn targeting_beats_uniform() {
-    beats_uniform("DOTS", &LADDER, -1.0, 60, 1.4, &targeted);
+    beats_uniform("DOTS", &LADDER, -1.0, 60, 1.4, targeted);
 }
 
 #[test]
 fn stages_beat_uniform() {
-    beats_uniform("staged", &LADDER, -2.0, 60, 1.3, &staged);
+    beats_uniform("staged", &LADDER, -2.0, 60, 1.3, staged);
 }
 
 #[test]
 fn prioritised_sampling_beats_uniform_where_most_is_solved() {
-    beats_uniform("Kimi", &MOSTLY_EASY, 0.0, 60, 2.0, &prioritised);
+    beats_uniform("Kimi", &MOSTLY_EASY, 0.0, 60, 2.0, prioritised);
 }
 
 #[test]
 fn hard_focus_beats_uniform_where_most_is_solved() {
-    beats_uniform("DRIVE", &MOSTLY_EASY, 0.0, 80, 1.5, &drive);
+    beats_uniform("DRIVE", &MOSTLY_EASY, 0.0, 80, 1.5, drive);
 }
 
 /// Against the same prompts with all tiers active all the time.

@@ -11,7 +11,7 @@ use refire_data::{
 };
 use std::collections::BTreeMap;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Solved {
     question: String,
     solution: String,
@@ -101,7 +101,7 @@ fn planted(kind: &str, plant: impl Fn(&Solved, &mut Stream) -> Option<Solved>) {
         let Some(faulty) = plant(solved, &mut draw) else { continue };
         n += 1;
         let found = profile.check(&faulty.trace());
-        assert!(found.is_some(), "{kind}: {}\n---\n{}", faulty.question, faulty.solution);
+        assert!(found.is_some(), "{kind}: {faulty:?}");
     }
     assert!(n > 500, "{kind}: {n}");
     println!("{kind}: all of {n} found");

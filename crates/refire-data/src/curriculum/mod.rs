@@ -26,7 +26,7 @@ pub use pool::Pool;
 pub use predictor::KernelPredictor;
 pub use prioritised::{Prioritised, PrioritisedConfig};
 pub use replay::{ReplayBuffer, ReplayConfig, Replayed};
-pub use staged::{Stage, Staged, Until};
+pub use staged::{CurriculumStage, Staged, Until};
 pub use targeted::{Targeted, TargetedConfig};
 pub use tarot::{Schedule, Tarot, Tier, TierWeights};
 pub use uniform::UniformPrompts;

@@ -24,14 +24,14 @@ pub enum Until {
 
 /// A stage of a curriculum: which prompts, and for how long. The last one never ends.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
+pub struct CurriculumStage {
     /// Ids of its prompts.
     pub prompts: Vec<u64>,
     /// When it ends.
     pub until: Until,
 }
 
-impl Stage {
+impl CurriculumStage {
     /// Stages by a number in the prompts' `meta` (a difficulty): one for each range
     /// `low..=high`.
     pub fn by_meta(pool: &Pool, key: &str, ranges: &[(f64, f64)], until: Until) -> Vec<Self> {
@@ -72,7 +72,7 @@ impl Staged {
     /// Without a stage, for a stage without prompts, and for ids the pool doesn't have.
     pub fn new(
         pool: Pool,
-        stages: Vec<Stage>,
+        stages: Vec<CurriculumStage>,
         success: Success,
         seed: u64,
     ) -> Result<Self, DataError> {

@@ -19,7 +19,8 @@ impl Record {
     /// - prompt-completion: the good answer.
     /// - prompt-only: the question alone.
     /// - explicit and implicit preference: into each other; the implicit prompt is the longest
-    ///   common beginning, see [`split_prompt`].
+    ///   common beginning in characters or messages, less a space that
+    ///   ends it (TRL's `extract_prompt`).
     /// - unpaired: both answers of a pair; the steps joined, good if all of them are.
     ///
     /// Answers labelled bad are left out where a good one is wanted.

@@ -1,4 +1,6 @@
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Letters a passage must have for its language to be told; below, detection guesses.
 const MIN_LETTERS: usize = 40;
@@ -21,14 +23,16 @@ pub fn language(text: &str) -> Option<&'static str> {
     info.is_reliable().then(|| info.lang().code())
 }
 
+const LANGUAGES: usize = 7;
+
 /// Words that are frequent in one of these languages and strange to the others.
-const FUNCTION_WORDS: [(&str, &[&str]); 7] = [
+const FUNCTION_WORDS: [(&str, &[&str]); LANGUAGES] = [
     (
         "eng",
         &[
             "the", "and", "of", "is", "are", "he", "she", "they", "how", "each", "his", "her",
             "has", "have", "with", "for", "per", "this", "that", "then", "which", "were", "was",
-            "it",
+            "it", "what", "my", "many", "much", "does", "if", "from", "than", "more", "in", "at",
         ],
     ),
     (
@@ -97,39 +101,58 @@ const FUNCTION_WORDS: [(&str, &[&str]); 7] = [
 /// Function words that say a language, and most of the expected language beside them.
 const VOTES: usize = 4;
 
-/// The language of a passage, if it is surely not the expected one: by its letters, or, where the
-/// detector doubts because the passage is short, by its function words.
+/// The language of a passage, if it is surely not the expected one: by its function words, which
+/// short passages have too, or else by its letters.
 pub(super) fn other_language(text: &str, expected: &str) -> Option<&'static str> {
-    if let Some(found) = language(text) {
-        // The detector knows every language; a passage full of the expected one's function words
-        // isn't of another, whatever its trigrams say.
-        return (found != expected && votes(text, expected) < VOTES).then_some(found);
+    let (mut own, mut most, mut other) = (0, 0, "");
+    for ((code, _), votes) in FUNCTION_WORDS.iter().zip(all_votes(text)) {
+        if *code == expected {
+            own = votes;
+        } else if votes > most {
+            (most, other) = (votes, code);
+        }
     }
-    let (votes_for, other) = FUNCTION_WORDS
-        .iter()
-        .filter(|(code, _)| *code != expected)
-        .map(|(code, _)| (votes(text, code), *code))
-        .max_by_key(|(votes, _)| *votes)?;
-    (votes_for >= VOTES && votes_for >= 3 * votes(text, expected)).then_some(other)
+    if most >= VOTES && most >= 3 * own {
+        return Some(other);
+    }
+    // A passage with the expected language's function words isn't of another, whatever its letters
+    // say; nor need they be asked, which takes most of the time.
+    if own >= 2 && own >= most {
+        return None;
+    }
+    language(text).filter(|found| *found != expected)
 }
 
-/// The language of a prompt: by its letters, or else by its function words.
+/// The language of a prompt: by its function words where they say it clearly (the detector takes a
+/// short text full of names for anything), or else by its letters.
 pub(super) fn prompt_language(text: &str) -> Option<&'static str> {
-    language(text).or_else(|| {
-        let mut found: Vec<(usize, &str)> =
-            FUNCTION_WORDS.iter().map(|(code, _)| (votes(text, code), *code)).collect();
-        found.sort_unstable_by_key(|(votes, _)| std::cmp::Reverse(*votes));
-        (found[0].0 >= 2 && found[0].0 >= 2 * found[1].0).then_some(found[0].1)
-    })
+    let mut found: Vec<(usize, &str)> =
+        all_votes(text).into_iter().zip(FUNCTION_WORDS.iter().map(|(code, _)| *code)).collect();
+    found.sort_unstable_by_key(|(votes, _)| std::cmp::Reverse(*votes));
+    let clear = |least: usize| found[0].0 >= least && found[0].0 >= 2 * found[1].0;
+    if clear(VOTES) {
+        return Some(found[0].1);
+    }
+    language(text).or_else(|| clear(2).then_some(found[0].1))
 }
 
-fn votes(text: &str, code: &str) -> usize {
-    let known = FUNCTION_WORDS.iter().find(|(known, _)| *known == code);
-    let list = known.map_or(&[][..], |(_, list)| *list);
-    text.split(|c: char| !c.is_alphabetic())
-        .filter(|word| word.len() > 1 || *word == "y" || *word == "e")
-        .filter(|word| list.contains(&word.to_lowercase().as_str()))
-        .count()
+/// Function words of each language in a text, in the order of [`FUNCTION_WORDS`].
+fn all_votes(text: &str) -> [usize; LANGUAGES] {
+    static LANGUAGES_OF: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
+        let mut of: HashMap<&str, u8> = HashMap::new();
+        for (at, (_, words)) in FUNCTION_WORDS.iter().enumerate() {
+            words.iter().for_each(|word| *of.entry(word).or_default() |= 1 << at);
+        }
+        of
+    });
+    let mut votes = [0; LANGUAGES];
+    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        let found = LANGUAGES_OF.get(word).copied();
+        let bits = found.or_else(|| LANGUAGES_OF.get(word.to_lowercase().as_str()).copied());
+        let bits = bits.unwrap_or(0);
+        votes.iter_mut().enumerate().for_each(|(at, n)| *n += usize::from(bits >> at & 1));
+    }
+    votes
 }
 
 /// A text without formulas (`$…$`, `\(…\)`, commands), digits and words that hold them.

@@ -62,8 +62,8 @@ impl Guidance {
             !answer.is_empty()
                 && text.split(|c: char| !c.is_alphanumeric() && c != '.').any(|w| w == answer)
         };
-        !guidance.is_empty()
-            && !(self.no_arithmetic && !equations(guidance).is_empty())
-            && (word(&question) || !word(guidance))
+        let calculates = self.no_arithmetic && !equations(guidance).is_empty();
+        let tells = word(guidance) && !word(&question);
+        !(guidance.is_empty() || calculates || tells)
     }
 }

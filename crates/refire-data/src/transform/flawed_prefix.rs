@@ -71,8 +71,10 @@ fn flaw(equation: &str, draw: &mut Stream) -> Option<(String, Flaw)> {
             Flaw::Operator => format!("{}={result}", other_operator(terms, draw)?),
             Flaw::DroppedTerm => {
                 let (rest, last) = terms.rsplit_once(['+', '-'])?;
-                let plain =
-                    !rest.is_empty() && !last.is_empty() && !rest.ends_with(['*', '/', '(']);
+                // What is left must still be something to calculate.
+                let plain = !last.is_empty()
+                    && rest.contains(['+', '-', '*', '/'])
+                    && !rest.ends_with(['*', '/', '(']);
                 format!("{}={result}", plain.then_some(rest)?)
             }
         };
@@ -132,7 +134,7 @@ pub(super) fn value(terms: &str) -> Option<f64> {
         }
         number.clear();
         match operator {
-            '*' => next = product.take()? * next,
+            '*' => next *= product.take()?,
             '/' => next = product.take()? / next,
             '+' | '-' => {
                 sum += product.take().unwrap_or(0.0);

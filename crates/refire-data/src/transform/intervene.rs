@@ -34,7 +34,7 @@ pub fn first_error(trace: &str) -> Option<usize> {
             })
         })
     };
-    steps_of(trace).iter().position(|step| wrong(&step))
+    steps_of(trace).iter().position(wrong)
 }
 
 /// Equal up to rounding: worked solutions round to cents, and large numbers more.

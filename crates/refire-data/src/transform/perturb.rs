@@ -135,7 +135,7 @@ fn keywords(trace: &str, share: f64, draw: &mut Stream) -> String {
         .iter()
         .flat_map(|word| lower.match_indices(word))
         .map(|(at, word)| (at, at + word.len()))
-        .filter(|(start, end)| !(*start > 0 && letter(start - 1)) && !letter(*end))
+        .filter(|(start, end)| !(letter(*end) || *start > 0 && letter(start - 1)))
         .collect();
     places.sort_unstable();
     let mut out = String::new();
