@@ -15,7 +15,7 @@ const HARMLESS: &str = "LEAKED-LOCAL";
 
 /// A secret file, and somebody who listens on the network.
 #[derive(Debug)]
-pub struct Canary {
+pub(crate) struct Canary {
     secret: String,
     _listener: Option<TcpListener>,
     #[cfg(target_os = "linux")]
@@ -27,7 +27,7 @@ impl Canary {
     ///
     /// # Errors
     /// When the folder can't be made.
-    pub fn set() -> io::Result<Self> {
+    pub(crate) fn set() -> io::Result<Self> {
         let secret = format!("canary-{}", std::process::id());
         std::fs::create_dir_all(FOLDER)?;
         for path in ESCAPES {
@@ -46,7 +46,7 @@ impl Canary {
     }
 
     /// Whether a program printed that it reached what it should not.
-    pub fn is_in(&self, outcome: &Outcome) -> bool {
+    pub(crate) fn is_in(&self, outcome: &Outcome) -> bool {
         [&outcome.stdout, &outcome.stderr].into_iter().any(|output| {
             let text = String::from_utf8_lossy(output).replace(HARMLESS, "");
             text.contains(&self.secret) || LEAKED.iter().any(|word| text.contains(word))
@@ -54,7 +54,7 @@ impl Canary {
     }
 
     /// Files that were made outside.
-    pub fn escaped(&self) -> Vec<String> {
+    pub(crate) fn escaped(&self) -> Vec<String> {
         let found = ESCAPES.iter().map(PathBuf::from).filter(|path| path.exists());
         found.map(|path| path.display().to_string()).collect()
     }

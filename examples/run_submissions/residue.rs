@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What was there before.
 #[derive(Debug)]
-pub struct Residue {
+pub(crate) struct Residue {
     before: BTreeSet<PathBuf>,
 }
 
@@ -15,7 +15,7 @@ impl Residue {
     ///
     /// # Errors
     /// When the working folder can't be read.
-    pub fn look() -> io::Result<Self> {
+    pub(crate) fn look() -> io::Result<Self> {
         Ok(Self { before: entries()? })
     }
 
@@ -23,7 +23,7 @@ impl Residue {
     ///
     /// # Errors
     /// When the working folder can't be read.
-    pub fn left(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn left(&self) -> io::Result<Vec<String>> {
         Ok(entries()?.difference(&self.before).map(|path| path.display().to_string()).collect())
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 /// What must happen to a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// It must pass.
     Pass,
     /// It must not.
@@ -20,7 +20,7 @@ pub enum Expected {
 
 /// A submission.
 #[derive(Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
     pub id: String,
     /// What to run.
@@ -82,7 +82,7 @@ struct CallRow {
 ///
 /// # Errors
 /// Naming the line that can't be read.
-pub fn read(path: &Path) -> Result<Vec<Row>, Box<dyn Error>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Row>, Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines

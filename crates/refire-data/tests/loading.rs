@@ -79,6 +79,7 @@ fn masks_and_weights_survive_packing() {
         tokens: (0..n as u32).map(|t| id as u32 * 100 + t).collect(),
         loss_mask: (0..n).map(|t| t % 3 != 0).collect(),
         weights: weights.then(|| (0..n).map(|t| t as f32).collect()),
+        ..Row::default()
     };
     let rows = [row(1, 7, false), row(2, 4, true), row(3, 2, false), row(4, 0, false)];
     for strategy in [Strategy::Bfd, Strategy::BfdSplit, Strategy::Wrapped] {

@@ -44,6 +44,7 @@ fn thoughts_are_masked_at_their_rate() {
         tokens: (1..=n).collect(),
         loss_mask: (0..n).map(|t| t >= 100).collect(),
         weights: None,
+        ..Row::default()
     };
     for rate in [0.0, 0.2, 0.4, 1.0] {
         let masked = mask_thought(&row, 0, rate, 3, 0);

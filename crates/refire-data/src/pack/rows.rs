@@ -19,15 +19,29 @@ pub struct PackedRow {
     pub ids: Vec<u64>,
 }
 
+impl From<PackedRow> for Row {
+    /// As one row that keeps its pieces apart; its id is that of the first piece.
+    fn from(packed: PackedRow) -> Self {
+        Self {
+            id: packed.ids.first().copied().unwrap_or_default(),
+            tokens: packed.tokens,
+            loss_mask: packed.loss_mask,
+            weights: packed.weights,
+            documents: packed.seq_lengths,
+        }
+    }
+}
+
 /// Packs training rows, masks and weights included.
 ///
 /// ```
 /// use refire_core::Row;
 /// use refire_data::{Strategy, pack_rows};
-/// let row = |id, n| Row { id, tokens: vec![7; n], loss_mask: vec![true; n], weights: None };
+/// let row = |id, n| Row { id, tokens: vec![7; n], loss_mask: vec![true; n], ..Row::default() };
 /// let packed = pack_rows(&[row(1, 3), row(2, 2)], 5, Strategy::Bfd)?;
 /// assert_eq!(packed[0].loss_mask, [false, true, true, false, true]);
-/// # Ok::<(), refire_data::DataError>(())
+/// assert_eq!(Row::from(packed[0].clone()).into_documents()?.len(), 2);
+/// # Ok::<(), refire_core::BoxError>(())
 /// ```
 ///
 /// # Errors
