@@ -2,8 +2,9 @@
 //! metrics of every case of every file under `golden/policy`, in 64 bits.
 //!
 //! `REFIRE_TEST_DATA` names the folder that holds `golden`; without it the folder `shared` beside
-//! the workspace is taken. One line per file, then the total. A case that differs on purpose is an
-//! exception by a rule, which is a property of its inputs, and what we return instead is asserted.
+//! the workspace is taken. A small set in `tests/data`, made by `benches/peers/goldens`, always
+//! runs. One line per file, then the total. A case that differs on purpose is an exception by a
+//! rule, which is a property of its inputs, and what we return instead is asserted.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,15 +14,22 @@ mod golden;
 use golden::{Case, Tally};
 use std::path::PathBuf;
 
+/// Where vectors are: in the reference data, if there is any, and in the repository.
+fn folders() -> [PathBuf; 2] {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
+    let reference = std::env::var("REFIRE_TEST_DATA").unwrap_or_else(|_| beside.to_owned());
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data").to_owned();
+    [reference, committed].map(|root| PathBuf::from(root).join("golden/policy"))
+}
+
 fn main() -> std::process::ExitCode {
-    let root = std::env::var("REFIRE_TEST_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
-    let folder = PathBuf::from(root).join("golden/policy");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        println!("golden policy: skipped, {} is missing", folder.display());
-        return std::process::ExitCode::SUCCESS;
-    };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in folders() {
+        match std::fs::read_dir(&folder) {
+            Ok(entries) => files.extend(entries.map(|entry| entry.unwrap().path())),
+            Err(_) => println!("golden policy: skipped, {} is missing", folder.display()),
+        }
+    }
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let mut total = Tally::default();

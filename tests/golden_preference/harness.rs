@@ -279,12 +279,13 @@ impl std::fmt::Display for Counts {
 
 /// Runs all files of a folder: one line per file, and the total.
 pub(crate) fn run(family: &str, drivers: &[(&str, Driver)], ignored: &[&str]) -> ExitCode {
-    let folder = reference_data().join("golden").join(family);
-    let Ok(found) = std::fs::read_dir(&folder) else {
-        println!("golden {family}: skipped, {} is missing", folder.display());
-        return ExitCode::SUCCESS;
-    };
-    let mut files: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in folders(family) {
+        match std::fs::read_dir(&folder) {
+            Ok(found) => files.extend(found.filter_map(|entry| Some(entry.ok()?.path()))),
+            Err(_) => println!("golden {family}: skipped, {} is missing", folder.display()),
+        }
+    }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let mut total = Counts::default();
@@ -305,9 +306,12 @@ pub(crate) fn run(family: &str, drivers: &[(&str, Driver)], ignored: &[&str]) ->
     if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn reference_data() -> PathBuf {
+/// Where vectors of a family are: in the reference data, if there is any, and in the repository.
+fn folders(family: &str) -> [PathBuf; 2] {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    PathBuf::from(std::env::var("REFIRE_TEST_DATA").unwrap_or_else(|_| beside.to_owned()))
+    let reference = std::env::var("REFIRE_TEST_DATA").unwrap_or_else(|_| beside.to_owned());
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data").to_owned();
+    [reference, committed].map(|root| PathBuf::from(root).join("golden").join(family))
 }
 
 fn run_file(file: &Path, name: &str, driver: Option<Driver>) -> Counts {
