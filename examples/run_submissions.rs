@@ -20,11 +20,14 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use canary::Canary;
 use clap::Parser;
-use refire::sandbox::{Census, Outcome, Sandbox, SandboxConfig, Start};
+use refire::sandbox::{
+    Census, Integrity, Outcome, Sandbox, SandboxConfig, SandboxError, Start, Usage, Verdict, doctor,
+};
 use residue::Residue;
 use row::{Expected, Row};
 
@@ -57,21 +60,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let census = Census::start()?;
     let residue = Residue::look()?;
     let canary = Canary::set()?;
-    let sandbox = Sandbox::new(SandboxConfig {
+    let config = SandboxConfig {
         start: if cli.fresh { Start::Fresh } else { Start::Warm },
         workers: cli.workers,
         python: cli.python,
         allow_in_process: cli.allow_in_process,
         ..SandboxConfig::default()
-    })?;
-    println!("{}", sandbox.layers());
-    let jobs: Vec<_> = rows.iter().map(|row| row.job.clone()).collect();
-    sandbox.warm_up()?;
-    let start = Instant::now();
-    let outcomes = sandbox.run_batch(&jobs);
+    };
+    let start;
+    let outcomes = match Sandbox::new(config) {
+        Ok(sandbox) => {
+            println!("{}", sandbox.layers());
+            let jobs: Vec<_> = rows.iter().map(|row| row.job.clone()).collect();
+            sandbox.warm_up()?;
+            start = Instant::now();
+            sandbox.run_batch(&jobs)
+        }
+        Err(error @ SandboxError::Layer { .. }) => {
+            start = Instant::now();
+            nothing_ran(&error, rows.len())
+        }
+        Err(error) => return Err(error.into()),
+    };
     let seconds = start.elapsed().as_secs_f64();
     let leaks: Vec<bool> = outcomes.iter().map(|outcome| canary.is_in(outcome)).collect();
-    drop(sandbox);
 
     let survivors = census.survivors()?;
     let escaped = canary.escaped();
@@ -93,6 +105,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows.len() as f64 / seconds
     );
     Ok(())
+}
+
+/// Without its layers the sandbox runs nothing, which says nothing about any submission.
+fn nothing_ran(error: &SandboxError, count: usize) -> Vec<Outcome> {
+    let layers = Arc::new(doctor());
+    println!("{layers}\n{error}");
+    let outcome = Outcome {
+        verdict: Verdict::Infra { reason: error.to_string(), retry: false },
+        tests: Vec::new(),
+        borrowed: Vec::new(),
+        integrity: Integrity::Split,
+        layers,
+        usage: Usage::default(),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    vec![outcome; count]
 }
 
 fn write_verdicts(

@@ -45,7 +45,8 @@ pub struct SandboxConfig {
     pub start: Start,
     /// What one program may use.
     pub limits: Limits,
-    /// Programs at one time; `None` for what the processors allow, by affinity and quota.
+    /// Programs at one time; `None` for twice the processors that affinity and quota allow, since
+    /// a submission and its judge take turns.
     pub workers: Option<usize>,
     /// The Python to use; `None` for the first real `python3` on the path.
     pub python: Option<PathBuf>,

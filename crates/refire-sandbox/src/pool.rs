@@ -242,7 +242,8 @@ pub fn doctor() -> Layers {
     probe(&SandboxConfig::default(), python.as_ref())
 }
 
-/// What the affinity of this process and the quota of its control group allow.
+/// Twice what the affinity of this process and the quota of its control group allow: in each job a
+/// judge and a candidate take turns, so that one of them always waits.
 fn available() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    2 * thread::available_parallelism().map_or(1, usize::from)
 }
