@@ -199,11 +199,16 @@ impl PolicyLossConfig {
 
     /// The columns and statistics that the loss reads beside log-probabilities and advantages.
     pub fn needs(&self) -> Needs {
-        let selects = self.selects();
+        // What is looked at over a whole step takes a pass at its start.
+        let by_step = self.correction.is_some()
+            || self.selects()
+            || self.kl_controller.is_some()
+            || self.top_entropy.is_some()
+            || self.entropy_controller.is_some();
         Needs {
             ref_logprobs: self.reads_reference(),
             entropy: self.has_entropy_bonus() || self.top_entropy.is_some(),
-            old_logprobs: self.correction.is_some() || selects || self.kl_controller.is_some(),
+            old_logprobs: by_step,
             ..Needs::NONE
         }
     }

@@ -77,7 +77,8 @@ pub fn kl_cov() -> Recipe {
 /// highest entropy.
 ///
 /// ```
-/// assert!(refire_grpo::preset::high_entropy().needs().entropy);
+/// let needs = refire_grpo::preset::high_entropy().needs();
+/// assert!(needs.entropy && needs.old_logprobs);
 /// ```
 pub fn high_entropy() -> Recipe {
     let mut recipe = token_mean(clip(0.2, 0.28));
