@@ -10,7 +10,7 @@
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use refire::data::{
+use refire_data::{
     ColumnMap, Cot, DecontaminateStage, DecontaminationConfig, Decontaminator, ExactStage, Format,
     Kind, NearConfig, NearStage, OnBad, Part, Pipeline, Profile, QualityStage, ReadConfig, Reader,
     Stage, Words, Writer, template_duplicates,

@@ -1,7 +1,7 @@
 //! Packing equals TRL's `pack_dataset` on recorded cases, errors included.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use refire::data::{DataError, Strategy, pack};
+use refire_data::{DataError, Strategy, pack};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

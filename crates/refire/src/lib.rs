@@ -2,6 +2,7 @@
 
 pub use burn;
 pub use refire_core as core;
+#[cfg(feature = "data")]
 pub use refire_data as data;
 pub use refire_dpo as dpo;
 pub use refire_grpo as grpo;
