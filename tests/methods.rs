@@ -6,11 +6,14 @@ mod common;
 
 use refire::core::{Preference, PromptSource};
 use refire::dpo::PreferenceConfig;
+use refire::grpo::control::{ReferenceSync, ReferenceSyncConfig};
 use refire::grpo::preset;
 use refire::objective::Policy;
 use refire::tasks::Shuffled;
 use refire::tasks::countdown::Prompts;
-use refire::train::{CriticConfig, MetricsLog, PreferenceTrainer, RlConfig, RlTrainer};
+use refire::train::{
+    CriticConfig, MetricsLog, PreferenceTrainer, ReferenceCache, RlConfig, RlTrainer,
+};
 use std::path::Path;
 
 const STEPS: u64 = 40;
@@ -128,4 +131,52 @@ fn a_missing_critic_is_named_before_anything_is_generated() {
     let mut trainer = common::rl_with(dir.path(), config(), reward, source(), recipe);
     let error = trainer.run().unwrap_err().to_string();
     assert!(error.contains("with_critic"), "{error}");
+}
+
+/// The policy imitates its experts as far as `mu` says, while its rollouts teach it brevity.
+#[test]
+fn chord_learns_from_demonstrations_and_rollouts() {
+    let run = |mu: f64| {
+        let dir = tempfile::tempdir().unwrap();
+        let critic = CriticConfig::default();
+        let config = RlConfig { minibatches: 1, critic, ..config() };
+        let gain = gain(dir.path(), common::mixed(dir.path(), config, mu));
+        let losses = column(dir.path(), "chord/expert_loss");
+        assert_eq!(losses.len() as u64, STEPS);
+        assert!(column(dir.path(), "mixed_groups").iter().all(|groups| *groups == 4.0));
+        (gain, mean(&losses[30..]) / mean(&losses[..5]))
+    };
+    let ((own_gain, own), (gain, mixed)) = (run(0.0), run(0.5));
+    assert!(own_gain > 0.2 && gain > 0.2, "rewards rose by {own_gain} and {gain}");
+    assert!(mixed < 0.7 && mixed < 0.8 * own, "expert loss fell to {mixed}, without experts {own}");
+}
+
+#[test]
+fn edited_inputs_still_learn() {
+    let dir = tempfile::tempdir().unwrap();
+    common::edited(dir.path(), 60).run().unwrap();
+    let losses = column(dir.path(), "loss");
+    assert!(mean(&losses[50..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
+}
+
+#[test]
+fn a_moving_reference_is_not_cached() {
+    let dir = tempfile::tempdir().unwrap();
+    let learner = common::learner(Some(1.0));
+    let reference = Box::new(learner.moving_reference().unwrap());
+    let schedule = Box::new(ReferenceSync::new(ReferenceSyncConfig::default()));
+    let source = Box::new(Shuffled::new(common::preferences(), 3).unwrap());
+    let objective = PreferenceConfig::default().build().unwrap();
+    let trainer = |cached: bool| {
+        let config = common::preference_config(3);
+        let learner = Box::new(common::learner(Some(1.0)));
+        let trainer = PreferenceTrainer::new(learner, source, objective, config).unwrap();
+        let trainer = trainer.with_moving_reference(reference, schedule);
+        match cached {
+            true => trainer.with_reference_cache(ReferenceCache::open(dir.path()).unwrap()),
+            false => trainer,
+        }
+    };
+    let error = trainer(true).run().unwrap_err().to_string();
+    assert!(error.contains("with_reference_cache"), "{error}");
 }

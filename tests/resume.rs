@@ -36,6 +36,8 @@ fn train(kind: &str, dir: &Path, kill_at: u64) {
         "preference" => run(common::preference(dir, STEPS), dir, kill_at),
         "ppo" => run(common::ppo(dir, common::rl_config(STEPS)), dir, kill_at),
         "controlled" => run(common::controlled(dir, common::rl_config(STEPS)), dir, kill_at),
+        "mixed" => run(common::mixed(dir, common::rl_config(STEPS), 0.3), dir, kill_at),
+        "edited" => run(common::edited(dir, STEPS), dir, kill_at),
         "reward" => run(common::reward_model(dir, STEPS), dir, kill_at),
         other => panic!("no run of kind {other}"),
     }
@@ -142,6 +144,18 @@ fn run_with_a_critic_killed_at_any_step() {
 #[test]
 fn run_with_memory_killed_at_any_step() {
     killed_anywhere_equals_uninterrupted("controlled");
+}
+
+/// Demonstrations beside rollouts, and a reference that has moved.
+#[test]
+fn mixed_run_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("mixed");
+}
+
+/// Masked thought, noise and the model's own tokens in its input.
+#[test]
+fn edited_run_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("edited");
 }
 
 #[test]

@@ -3,16 +3,22 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use refire::burn::tensor::Device;
-use refire::core::{BoxError, Preference, PromptSource, Reward, SamplingParams};
+use refire::core::{
+    BoxError, Group, Preference, Prompt, PromptSource, Reward, SamplingParams, Score,
+};
 use refire::dpo::BcoConfig;
 use refire::dpo::reward::RewardLossConfig;
 use refire::grpo::advantage::{AdvantageConfig, RaeConfig};
-use refire::grpo::control::{AdaptiveEntropyConfig, AdaptiveKlConfig};
-use refire::grpo::{PolicyLossConfig, Recipe, preset};
+use refire::grpo::control::{
+    AdaptiveEntropyConfig, AdaptiveKlConfig, ReferenceSync, ReferenceSyncConfig,
+};
+use refire::grpo::loss::{ExpertLoss, MuSchedule};
+use refire::grpo::{Chord, ChordConfig, PolicyLossConfig, Recipe, preset};
 use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama, ValueLearner};
 use refire::objective::Policy;
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
-use refire::sft::loss::Nll;
+use refire::sft::input::{MaskedRows, MaskedThoughtConfig, Replacement};
+use refire::sft::loss::{IftConfig, Nll};
 use refire::tasks::Shuffled;
 use refire::tasks::countdown::{Codec, Config, CountdownReward, Problem, Prompts, WarmUp};
 use refire::train::{
@@ -238,4 +244,76 @@ pub(crate) fn controlled(dir: &Path, config: RlConfig) -> RlTrainer {
 
 pub(crate) fn countdown() -> Box<dyn Reward> {
     Box::new(CountdownReward)
+}
+
+/// Worked solutions as demonstrations.
+pub(crate) fn demonstrations() -> Vec<(Group, Vec<Score>)> {
+    let codec = codec();
+    let demonstration = |(index, problem): (usize, &Problem)| {
+        let tokens = codec.prompt(&problem.numbers, problem.target);
+        let mut prompt = Prompt { id: 1_000 + index as u64, tokens, ..Prompt::default() };
+        prompt.meta.insert("expert".to_owned(), true.into());
+        let solution = codec.solution(&problem.solutions(30)[0]);
+        (Group::demonstration(prompt, solution), vec![Score::unscorable("a demonstration")])
+    };
+    problems().iter().enumerate().take(40).map(demonstration).collect()
+}
+
+pub(crate) fn chord(mu: f64) -> Chord {
+    let mu = MuSchedule { peak: mu, valley: mu, ..MuSchedule::default() };
+    let config = ChordConfig { mu, expert: ExpertLoss::Nll, ..ChordConfig::default() };
+    Chord::new(config, |prompt, _| prompt.meta.contains_key("expert")).unwrap()
+}
+
+/// CHORD: rollouts and demonstrations in every update, and a reference that follows the policy.
+pub(crate) fn mixed(dir: &Path, config: RlConfig, mu: f64) -> RlTrainer {
+    let policy = learner(Some(1.0));
+    let text = Arc::new(Text(codec(), [codec().end_token()]));
+    let engine = LocalEngine::new(policy.handle(), text, EngineConfig::default()).unwrap();
+    let stage = RolloutStage {
+        source: Box::new(Prompts::new(problems(), codec(), 3).unwrap()),
+        engine: Box::new(engine),
+        reward: Box::new(shaped()),
+        filter: None,
+        refill: config.refill,
+        on_unavailable: config.on_unavailable,
+    };
+    let recipe = preset::grpo();
+    let schedule = ReferenceSync::new(ReferenceSyncConfig { steps: 2, alpha: 0.6 });
+    let reference = Box::new(policy.moving_reference().unwrap());
+    let experts = Box::new(Shuffled::new(demonstrations(), 4).unwrap());
+    let mut objective = chord(mu);
+    if config.epochs > 1 {
+        let policy = PolicyLossConfig { kl_beta: 0.02, ..recipe.loss };
+        let config = ChordConfig { policy, ..objective.config().clone() };
+        objective = Chord::new(config, |prompt, _| prompt.meta.contains_key("expert")).unwrap();
+    }
+    let advantage = recipe.advantage.build().unwrap();
+    RlTrainer::new(Box::new(policy), stage, advantage, Box::new(objective), config)
+        .unwrap()
+        .with_moving_reference(reference, Box::new(schedule))
+        .with_batches(experts, 4)
+        .with_callback(MetricsLog::new(dir))
+        .with_checkpoints(checkpoints(dir, 2))
+}
+
+/// Intuitive fine-tuning with masked thought and noise: everything that changes what is read.
+pub(crate) fn edited(dir: &Path, steps: u64) -> SftTrainer {
+    let masks = MaskedThoughtConfig { rate: 0.3, replacement: Replacement::Token { id: 0 } };
+    let rows = WarmUp::new(problems(), codec(), 30, 3).unwrap();
+    let rows = MaskedRows::new(rows, masks, 8).unwrap();
+    let config = SftConfig {
+        steps,
+        rows_per_step: 12,
+        learning_rate: 3e-3,
+        neftune_alpha: Some(5.0),
+        ..SftConfig::default()
+    };
+    let ift = IftConfig { max_lambda: 0.3, warmup_steps: 4, ..IftConfig::default() };
+    let objective = Box::new(ift.build().unwrap());
+    SftTrainer::new(Box::new(learner(Some(1.0))), Box::new(rows), objective, config)
+        .unwrap()
+        .with_own_tokens(move |step| ift.lambda(9, step))
+        .with_callback(MetricsLog::new(dir))
+        .with_checkpoints(checkpoints(dir, 2))
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask soak`: what is too long for `ci`. Ten thousand submissions through the sandbox, and
-//! the quickstart over three seeds.
+//! `cargo xtask soak`: what is too long for `ci`. A million fuzzed answers, ten thousand submissions
+//! through the sandbox, and the quickstart over three seeds.
 
 use crate::{
     command::{self, cargo},
@@ -12,9 +12,9 @@ const SEEDS: [u64; 3] = [0, 1, 2];
 const MIN_MEAN_GAIN: f64 = 0.15;
 const MIN_MEAN_GREEDY_GAIN: f64 = 0.05;
 
-/// The sandbox first, then the quickstart.
+/// Answers and the sandbox first, then the quickstart.
 pub(crate) fn run(metadata: &Metadata) -> Result<(), Error> {
-    println!("== submissions");
+    println!("== answers and submissions");
     let arguments =
         ["test", "--release", "--workspace", "--test", "soak", "--", "--ignored", "--nocapture"];
     command::status(cargo(arguments).current_dir(&metadata.workspace_root))?;

@@ -1,4 +1,4 @@
-use crate::{CoreError, Request};
+use crate::{CoreError, Prompt, Request};
 use serde::{Deserialize, Serialize};
 
 /// Why a completion ended.
@@ -135,4 +135,18 @@ pub struct Group {
     pub request: Request,
     /// What came back: sample `i` at index `i`.
     pub completions: Vec<Completion>,
+}
+
+impl Group {
+    /// A prompt with a completion from data, as a group of one: a demonstration.
+    ///
+    /// ```
+    /// use refire_core::{Group, Prompt};
+    /// let group = Group::demonstration(Prompt::default(), vec![4, 5, 2]);
+    /// assert_eq!((group.request.n, group.completions[0].len()), (1, 3));
+    /// ```
+    pub fn demonstration(prompt: Prompt, tokens: Vec<u32>) -> Self {
+        let request = Request { prompt, n: 1, ..Request::default() };
+        Self { request, completions: vec![Completion::given(tokens)] }
+    }
 }

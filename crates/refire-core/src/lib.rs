@@ -50,7 +50,7 @@ pub use request::Request;
 pub use reward::{FnReward, Reward, Scored, reward_fn};
 pub use sampling::SamplingParams;
 pub use score::{Parts, Reason, Score};
-pub use source::{PromptSource, Row, RowSource};
+pub use source::{BatchSource, PromptSource, Row, RowSource};
 pub use state::{Stateful, decode_state, encode_state};
 pub use step::{Columns, StepView};
 pub use stream::{Purpose, Stream};

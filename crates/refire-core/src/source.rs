@@ -40,6 +40,10 @@ pub struct Row {
     /// don't see each other, and positions start again with each.
     #[serde(default)]
     pub documents: Vec<usize>,
+    /// What the model reads in place of `tokens`, as long as they are (masked thought); the tokens
+    /// stay what it is to predict.
+    #[serde(default)]
+    pub inputs: Option<Vec<u32>>,
 }
 
 impl Row {
@@ -72,14 +76,15 @@ impl Row {
                 id: self.id,
                 tokens: self.tokens[range.clone()].to_vec(),
                 loss_mask: self.loss_mask[range.clone()].to_vec(),
-                weights: self.weights.as_ref().map(|weights| weights[range].to_vec()),
+                weights: self.weights.as_ref().map(|weights| weights[range.clone()].to_vec()),
                 documents: Vec::new(),
+                inputs: self.inputs.as_ref().map(|inputs| inputs[range].to_vec()),
             }
         });
         Ok(documents.collect())
     }
 
-    /// Checks that mask, weights and documents cover the tokens.
+    /// Checks that mask, weights, inputs and documents cover the tokens.
     ///
     /// # Errors
     /// Names the column that differs.
@@ -94,6 +99,7 @@ impl Row {
         };
         check("loss_mask", self.loss_mask.len())?;
         self.weights.as_ref().map_or(Ok(()), |weights| check("weights", weights.len()))?;
+        self.inputs.as_ref().map_or(Ok(()), |inputs| check("inputs", inputs.len()))?;
         if self.documents.is_empty() {
             return Ok(());
         }
@@ -113,5 +119,27 @@ pub trait RowSource: Stateful + Send {
 impl<T: RowSource + ?Sized> RowSource for Box<T> {
     fn next(&mut self, n: usize) -> Result<Vec<Row>, BoxError> {
         (**self).next(n)
+    }
+}
+
+/// Serves groups that no engine generated in this step, to be trained on beside its rollouts: expert
+/// demonstrations, replayed rollouts.
+pub trait BatchSource: Stateful + Send {
+    /// The next `n` groups, each with one score per completion; fewer if there are no more now.
+    ///
+    /// # Errors
+    /// When the data behind it can't be read.
+    fn next(&mut self, n: usize) -> Result<Vec<(Group, Vec<Score>)>, BoxError>;
+
+    /// Sees the rollouts of a step before it is asked for groups: one slice of scores per group.
+    fn observe(&mut self, _groups: &[Group], _scores: &[Vec<Score>]) {}
+}
+
+impl<T: BatchSource + ?Sized> BatchSource for Box<T> {
+    fn next(&mut self, n: usize) -> Result<Vec<(Group, Vec<Score>)>, BoxError> {
+        (**self).next(n)
+    }
+    fn observe(&mut self, groups: &[Group], scores: &[Vec<Score>]) {
+        (**self).observe(groups, scores);
     }
 }

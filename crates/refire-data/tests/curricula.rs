@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use refire_core::{
-    Completion, Finish, Group, Prompt, PromptSource, Purpose, Request, SamplingParams, Score,
-    Stateful, Stream, encode_state,
+    BatchSource, Completion, Finish, Group, Prompt, PromptSource, Purpose, Request, SamplingParams,
+    Score, Stateful, Stream, encode_state,
 };
 use refire_data::{
     Bandit, BanditConfig, CurriculumStage, Drive, DriveConfig, DynamicSampling, Exhausted,
@@ -556,4 +556,25 @@ fn dynamic_sampling_keeps_books() {
     let mut copy = DynamicSampling::new(Success::default());
     copy.restore(&filter.state().unwrap()).unwrap();
     assert_eq!((copy.counts(), copy.to_ask(9)), (filter.counts(), filter.to_ask(9)));
+}
+
+/// As a source of groups beside rollouts: what a step shows comes out in later steps only.
+#[test]
+fn replay_serves_earlier_rollouts() {
+    let config = ReplayConfig { mixed_only: false, max_staleness: 1, ..ReplayConfig::default() };
+    let mut buffer = ReplayBuffer::new(config).unwrap();
+    let step = |buffer: &mut ReplayBuffer, version: u32| {
+        let prompt = Prompt { id: u64::from(version), ..Prompt::default() };
+        let mut group = Group::demonstration(prompt, vec![1, 2]);
+        group.completions[0].versions = vec![version; 2];
+        buffer.observe(&[group], &[vec![Score::value(1.0)]]);
+        let served = BatchSource::next(buffer, 4).unwrap();
+        served.iter().map(|(group, _)| group.request.prompt.id).collect::<Vec<_>>()
+    };
+    assert!(step(&mut buffer, 0).is_empty());
+    assert_eq!(step(&mut buffer, 1), [0]);
+    assert_eq!(step(&mut buffer, 2), [1], "version 0 is too old");
+    let mut copy = ReplayBuffer::new(ReplayConfig::default()).unwrap();
+    copy.restore(&buffer.state().unwrap()).unwrap();
+    assert_eq!(copy.len(), buffer.len());
 }

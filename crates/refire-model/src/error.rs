@@ -127,12 +127,6 @@ pub enum ModelError {
         /// Most tokens the model reads.
         context: usize,
     },
-    /// An input edit that the model can't carry out.
-    #[error("the input edit `{edit}` is not supported")]
-    InputEdit {
-        /// The edit.
-        edit: String,
-    },
     /// Saved state that doesn't fit this model.
     #[error("{path}: {reason}", path = path.display())]
     State {

@@ -29,6 +29,7 @@ pub use text::{
     Tokenizer,
 };
 pub use train::{
-    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, ScoreModel, ValueLearner, WeightHandle,
+    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, ScoreModel, ValueLearner,
+    WeightHandle,
 };
 pub use weights::{load_weights, save_weights};

@@ -66,7 +66,7 @@ fn noise_changes_the_loss_and_depends_on_its_seed_alone() {
         let mut learner = Learner::new(decoder(1), config);
         let mut batch = TokenBatch::continuations(ROWS);
         if let Some(seed) = seed {
-            batch.input_edit = refire_objective::InputEdit::Noise { alpha: 5.0, seed };
+            batch.input_edit.noise = Some(refire_objective::InputNoise { alpha: 5.0, seed });
         }
         let query = HeadQuery {
             needs: Needs::NONE,

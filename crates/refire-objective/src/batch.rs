@@ -26,22 +26,35 @@ pub struct Target {
     pub column: usize,
 }
 
-/// Changes to what the model reads, while the targets stay what they are.
+/// Changes to what the model reads, while the targets stay what they are. They compose: first other
+/// tokens, then the blend, then the noise.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub enum InputEdit {
-    /// Read the tokens as they are.
-    #[default]
-    None,
-    /// Read other tokens, one list per segment and as long as it (masked thought).
-    Tokens(Vec<Vec<u32>>),
-    /// Add uniform noise in `[-1, 1] * alpha / sqrt(length * width)` to the embeddings (NEFTune).
-    Noise {
-        /// Strength.
-        alpha: f64,
-        /// Seed of the draws, which are keyed by it, segment and position.
-        seed: u64,
-    },
+pub struct InputEdit {
+    /// Read these tokens, one list per segment and as long as it (masked thought); `None` reads the
+    /// segments' own.
+    pub tokens: Option<Vec<Vec<u32>>>,
+    /// Mix other tokens' embeddings in (intuitive fine-tuning).
+    pub blend: Option<Blend>,
+    /// Add noise to the embeddings (NEFTune).
+    pub noise: Option<InputNoise>,
+}
+
+/// `(1 - share) embedding(token read) + share embedding(other token)`. Both carry a gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blend {
+    /// The other tokens, one list per segment and as long as it.
+    pub tokens: Vec<Vec<u32>>,
+    /// Their share, from 0 to 1.
+    pub share: f64,
+}
+
+/// Uniform noise in `[-1, 1] * alpha / sqrt(length * width)` on the embeddings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputNoise {
+    /// Strength.
+    pub alpha: f64,
+    /// Seed of the draws, which are keyed by it, segment and position.
+    pub seed: u64,
 }
 
 /// Tokens to read and targets among them: host data, made once per micro-batch.
@@ -150,24 +163,69 @@ impl TokenBatch {
                 return Err(ObjectiveError::NoContext { target: index, segment: target.segment });
             }
         }
-        if let InputEdit::Tokens(edits) = &self.input_edit {
-            let (found, expected) = (edits.len(), self.segments.len());
-            let lengths_fit =
-                edits.iter().zip(&self.segments).all(|(e, s)| e.len() == s.tokens.len());
-            if found != expected || !lengths_fit {
-                return Err(ObjectiveError::Count { what: "edited segments", found, expected });
+        let InputEdit { tokens, blend, .. } = &self.input_edit;
+        let lists = tokens.iter().chain(blend.as_ref().map(|blend| &blend.tokens));
+        for edits in lists {
+            let (what, found, expected) = ("edited segments", edits.len(), self.segments.len());
+            if found != expected {
+                return Err(ObjectiveError::Count { what, found, expected });
             }
+            for (edit, segment) in edits.iter().zip(&self.segments) {
+                let (found, expected) = (edit.len(), segment.tokens.len());
+                if found != expected {
+                    let what = "tokens of an edited segment";
+                    return Err(ObjectiveError::Count { what, found, expected });
+                }
+            }
+        }
+        if let Some(Blend { share, .. }) = blend
+            && !(0.0..=1.0).contains(share)
+        {
+            let (field, expected) = ("blend.share", "from 0 to 1");
+            return Err(ObjectiveError::OutOfRange { field, value: share.to_string(), expected });
         }
         Ok(())
     }
 
-    /// A segment's tokens with those of its ancestors in front: the full row it stands for.
+    /// A segment's tokens with those of its ancestors in front, as they are read: the full row it
+    /// stands for.
     pub fn expanded(&self, segment: usize) -> Vec<u32> {
+        let edits = self.input_edit.tokens.as_deref();
+        self.chain(segment, |s| edits.map_or(&self.segments[s].tokens, |edits| &edits[s]))
+    }
+
+    /// The tokens that are blended into a segment's row; `None` without a blend.
+    pub fn blended(&self, segment: usize) -> Option<Vec<u32>> {
+        let blend = self.input_edit.blend.as_ref()?;
+        Some(self.chain(segment, |s| &blend.tokens[s]))
+    }
+
+    fn chain<'a>(&self, segment: usize, tokens: impl Fn(usize) -> &'a [u32]) -> Vec<u32> {
         let mut chain = vec![segment];
         while let Some(parent) = self.segments[chain[chain.len() - 1]].parent {
             chain.push(parent);
         }
-        chain.iter().rev().flat_map(|s| self.read(*s).iter().copied()).collect()
+        chain.iter().rev().flat_map(|s| tokens(*s).iter().copied()).collect()
+    }
+
+    /// The same segments with every token that has a context as a target, at `[segment, position]`:
+    /// for a pass over all that is read.
+    ///
+    /// ```
+    /// use refire_objective::TokenBatch;
+    /// let batch = TokenBatch::continuations([(&[1, 2][..], &[3, 4, 5][..])]);
+    /// assert_eq!(batch.everywhere().targets.len(), 4);
+    /// ```
+    pub fn everywhere(&self) -> Self {
+        let mut all = Self { targets: Vec::new(), rows: self.segments.len(), ..self.clone() };
+        for (row, segment) in self.segments.iter().enumerate() {
+            let first = usize::from(segment.parent.is_none());
+            let positions = first..segment.tokens.len();
+            let target = |position| Target { segment: row, position, row, column: position };
+            all.targets.extend(positions.map(target));
+        }
+        let width = self.segments.iter().map(|segment| segment.tokens.len()).max();
+        Self { width: width.unwrap_or_default().max(1), ..all }
     }
 
     /// Length of the ancestors' tokens in front of a segment.
@@ -179,12 +237,5 @@ impl TokenBatch {
             at = self.segments[parent].parent;
         }
         offset
-    }
-
-    fn read(&self, segment: usize) -> &[u32] {
-        match &self.input_edit {
-            InputEdit::Tokens(edits) => &edits[segment],
-            InputEdit::None | InputEdit::Noise { .. } => &self.segments[segment].tokens,
-        }
     }
 }

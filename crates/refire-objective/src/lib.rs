@@ -26,13 +26,14 @@ mod stats;
 mod targets;
 
 pub use aggregation::{Aggregation, RowCount};
-pub use batch::{InputEdit, Segment, Target, TokenBatch};
+pub use batch::{Blend, InputEdit, InputNoise, Segment, Target, TokenBatch};
 pub use counts::Counts;
 pub use error::ObjectiveError;
 pub use kl::{KlClamp, KlEstimator};
 pub use objective::{Loss, LossReport, Objective, Scope, StepContext, ValueObjective};
 pub use policy::{
-    Critic, Dtype, FrozenPolicy, HeadQuery, Policy, RewardModel, StepReport, WeightInfo,
+    Critic, Dtype, FrozenPolicy, HeadQuery, MovingReference, Policy, ReferenceSchedule,
+    RewardModel, StepReport, WeightInfo,
 };
 pub use stats::{Stats, TokenStats};
 pub use targets::Targets;

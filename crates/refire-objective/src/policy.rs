@@ -1,7 +1,7 @@
 use crate::head::HeadInput;
 use crate::{Loss, LossReport, ObjectiveError, TokenBatch, TokenStats};
 use burn::tensor::{Device, Tensor};
-use refire_core::{BoxError, Needs};
+use refire_core::{BoxError, Needs, Stateful};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -143,6 +143,44 @@ pub trait FrozenPolicy: Send + Sync {
         let reason = "this reference gives no hidden states".to_owned();
         Err(ObjectiveError::Unavailable { statistic: "full_kl", reason }.into())
     }
+
+    /// The most likely token at each of the batch's targets, in their order.
+    ///
+    /// # Errors
+    /// As for [`head_input`](Self::head_input).
+    fn greedy_tokens(&self, batch: &TokenBatch) -> Result<Vec<u32>, BoxError> {
+        Ok(self.head_input(batch)?.greedy_tokens())
+    }
+}
+
+/// A reference that is moved towards the policy now and then (TR-DPO, ProRL's resets).
+pub trait MovingReference: FrozenPolicy {
+    /// `reference <- share policy + (1 - share) reference`, weight by weight.
+    ///
+    /// # Errors
+    /// When the policy's weights are not available.
+    fn follow(&mut self, share: f64) -> Result<(), BoxError>;
+
+    /// Number of moves so far.
+    fn version(&self) -> u64;
+
+    /// Writes the weights, exactly.
+    ///
+    /// # Errors
+    /// When the folder can't be written.
+    fn save_state(&self, dir: &Path) -> Result<(), BoxError>;
+
+    /// Takes back what [`save_state`](Self::save_state) wrote.
+    ///
+    /// # Errors
+    /// When the folder can't be read or doesn't fit this model.
+    fn load_state(&mut self, dir: &Path) -> Result<(), BoxError>;
+}
+
+/// When a [`MovingReference`] moves, and how far.
+pub trait ReferenceSchedule: Stateful + Send {
+    /// After `step` steps are done: the policy's share in the new reference, if it is time.
+    fn after(&mut self, step: u64) -> Option<f64>;
 }
 
 /// A model with one number per token that is trained: a critic, whose numbers are expected

@@ -313,6 +313,9 @@ fn masked_thought_keeps_its_rate_and_its_keys() -> Result<(), SftError> {
     let wrong = MaskedThoughtConfig { rate: 1.5, replacement: Replacement::Random { vocab: 0 } };
     assert_eq!(wrong.validate().len(), 2);
     assert_eq!(NeftuneConfig { alpha: 0.0 }.validate().len(), 1);
+    let divergence = refire_core::KlDirection::JensenShannon { beta: 1.0 };
+    let distill = refire_sft::loss::DistillConfig { divergence, ..Default::default() };
+    assert_eq!(distill.validate().len(), 1);
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 use crate::{Epochs, TaskError};
-use refire_core::{BoxError, Preference, PreferenceSource, Row, RowSource, Stateful};
+use refire_core::{
+    BatchSource, BoxError, Group, Preference, PreferenceSource, Row, RowSource, Score, Stateful,
+};
 
-/// Items in memory, served in endless shuffled passes: a source of [`Row`]s or [`Preference`]s.
+/// Items in memory, served in endless shuffled passes: a source of [`Row`]s, [`Preference`]s or
+/// [demonstrations](Group::demonstration) with their scores.
 ///
 /// ```
 /// use refire_core::{Preference, PreferenceSource};
@@ -50,6 +53,12 @@ impl RowSource for Shuffled<Row> {
 
 impl PreferenceSource for Shuffled<Preference> {
     fn next(&mut self, n: usize) -> Result<Vec<Preference>, BoxError> {
+        Ok(self.take(n))
+    }
+}
+
+impl BatchSource for Shuffled<(Group, Vec<Score>)> {
+    fn next(&mut self, n: usize) -> Result<Vec<(Group, Vec<Score>)>, BoxError> {
         Ok(self.take(n))
     }
 }

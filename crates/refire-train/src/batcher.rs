@@ -124,6 +124,10 @@ pub(crate) fn row_batch(rows: &[&Row], device: &Device) -> (TokenBatch, Targets)
         batch.width = batch.width.max(tokens.len());
     }
     batch.width = batch.width.max(1);
+    if rows.iter().any(|row| row.inputs.is_some()) {
+        let read = |row: &&Row| row.inputs.clone().unwrap_or_else(|| row.tokens.clone());
+        batch.input_edit.tokens = Some(rows.iter().map(read).collect());
+    }
     let masks = masks.iter().map(Vec::as_slice);
     let mut targets = Targets::new(padded::mask(masks, batch.width, device));
     if rows.iter().any(|row| row.weights.is_some()) {

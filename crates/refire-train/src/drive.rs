@@ -5,7 +5,7 @@ use crate::checkpoint::{self, CheckpointConfig, RunInfo, States};
 use refire_core::{
     BoxError, Callback, Control, Event, Metrics, Phase, Stateful, decode_state, encode_state,
 };
-use refire_objective::{Critic, Policy};
+use refire_objective::{Critic, MovingReference, Policy};
 use std::path::Path;
 
 /// What stays the same from loop to loop.
@@ -35,6 +35,8 @@ pub enum Trained<'a> {
     Policy(&'a mut dyn Policy),
     /// A critic or a reward model.
     Critic(&'a mut dyn Critic),
+    /// A reference that follows a policy.
+    Reference(&'a mut dyn MovingReference),
 }
 
 impl std::fmt::Debug for Trained<'_> {
@@ -42,6 +44,7 @@ impl std::fmt::Debug for Trained<'_> {
         f.debug_tuple(match self {
             Self::Policy(_) => "Policy",
             Self::Critic(_) => "Critic",
+            Self::Reference(_) => "Reference",
         })
         .field(&self.version())
         .finish()
@@ -53,6 +56,7 @@ impl Trained<'_> {
         match self {
             Self::Policy(policy) => policy.version(),
             Self::Critic(critic) => critic.version(),
+            Self::Reference(reference) => reference.version(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Trained<'_> {
         match self {
             Self::Policy(policy) => policy.save_state(dir),
             Self::Critic(critic) => critic.save_state(dir),
+            Self::Reference(reference) => reference.save_state(dir),
         }
     }
 
@@ -67,6 +72,7 @@ impl Trained<'_> {
         match self {
             Self::Policy(policy) => policy.load_state(dir),
             Self::Critic(critic) => critic.load_state(dir),
+            Self::Reference(reference) => reference.load_state(dir),
         }
     }
 }
@@ -95,7 +101,7 @@ pub trait Loop {
     /// The models that are trained, by name: their folders within a checkpoint.
     fn models(&mut self) -> Vec<(&'static str, Trained<'_>)>;
     /// Parts with memory, by name.
-    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)>;
+    fn parts(&mut self) -> Vec<(&str, &mut dyn Stateful)>;
     /// Makes one step, counted from 0; `None` if the data is exhausted.
     ///
     /// # Errors

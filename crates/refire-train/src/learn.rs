@@ -114,9 +114,11 @@ pub(crate) fn counts(view: &StepView<'_>, groups: &[usize], micro_batches: usize
     Counts::of(masks, micro_batches)
 }
 
-/// How far the engine's log-probabilities are from the trainer's on the same tokens.
+/// How far the engine's log-probabilities are from the trainer's on the same tokens, over rows that
+/// an engine made: the step's first `own`.
 pub(crate) fn gap(
     view: &StepView<'_>,
+    own: usize,
     part: &[usize],
     batch: &StepBatch,
     stats: &TokenStats,
@@ -126,7 +128,7 @@ pub(crate) fn gap(
     let lengths: Vec<usize> = part.iter().map(|row| all[*row].2.len()).collect();
     let ours = padded::rows(detached(&stats.logprobs), &lengths);
     let (mut sum, mut count, mut max) = (0.0, 0.0, 0.0_f64);
-    for target in &batch.tokens.targets {
+    for target in batch.tokens.targets.iter().filter(|target| part[target.row] < own) {
         let engine = all[part[target.row]].2.model_logprobs[target.column];
         let gap = f64::from((ours[target.row][target.column] - engine).abs());
         sum += gap;

@@ -1,11 +1,12 @@
 use crate::drive::{Emit, Loop, Trained};
 use crate::judged::Judged;
 use crate::learn::{Gradient, Passes};
+use crate::reference::Reference;
 use crate::{PreferenceConfig, ReferenceCache, TrainError, Trainer};
 use refire_core::{
     BoxError, Columns, Metric, Metrics, Needs, Phase, PreferenceSource, Source, Stateful,
 };
-use refire_objective::{FrozenPolicy, Objective, Policy};
+use refire_objective::{FrozenPolicy, MovingReference, Objective, Policy, ReferenceSchedule};
 
 /// Preference optimisation: judged completions in, the better ones more likely.
 ///
@@ -21,7 +22,7 @@ pub struct Preferences {
     source: Box<dyn PreferenceSource>,
     objective: Box<dyn Objective>,
     config: PreferenceConfig,
-    reference: Option<Box<dyn FrozenPolicy>>,
+    reference: Option<Reference>,
     cache: Option<ReferenceCache>,
 }
 
@@ -49,7 +50,17 @@ impl PreferenceTrainer {
 
     /// The frozen reference.
     pub fn with_reference(mut self, reference: Box<dyn FrozenPolicy>) -> Self {
-        self.work.reference = Some(reference);
+        self.work.reference = Some(Reference::Frozen(reference));
+        self
+    }
+
+    /// A reference that follows the policy on this schedule (TR-DPO); it can't be cached.
+    pub fn with_moving_reference(
+        mut self,
+        reference: Box<dyn MovingReference>,
+        schedule: Box<dyn ReferenceSchedule>,
+    ) -> Self {
+        self.work.reference = Some(Reference::Moving(reference, schedule));
         self
     }
 
@@ -84,7 +95,8 @@ impl Preferences {
                 .logprobs;
             columns.old_logprobs = Some(passes.column(old, Source::Trainer, self.policy.version()));
         }
-        if let Some(reference) = self.reference.as_deref().filter(|_| needs.ref_logprobs) {
+        if let Some(moving) = self.reference.as_ref().filter(|_| needs.ref_logprobs) {
+            let reference = moving.policy();
             let rows = match &mut self.cache {
                 Some(cache) => cache.logprobs(reference, &passes)?,
                 None => {
@@ -93,7 +105,7 @@ impl Preferences {
                         .logprobs
                 }
             };
-            columns.ref_logprobs = Some(passes.column(rows, Source::Reference, 0));
+            columns.ref_logprobs = Some(passes.column(rows, Source::Reference, moving.version()));
         }
         Ok(columns)
     }
@@ -117,16 +129,29 @@ impl Loop for Preferences {
     }
 
     fn check(&self) -> Result<(), BoxError> {
+        if self.cache.is_some() && self.reference.as_ref().is_some_and(Reference::moves) {
+            let problem = "a reference that moves can't be cached; drop `with_reference_cache`";
+            return Err(TrainError::Config { problems: vec![problem.to_owned()] }.into());
+        }
         let needs = self.objective.needs();
         TrainError::needs_reference(self.objective.name(), needs, self.reference.is_some())
     }
 
     fn models(&mut self) -> Vec<(&'static str, Trained<'_>)> {
-        vec![("policy", Trained::Policy(self.policy.as_mut()))]
+        let mut models = vec![("policy", Trained::Policy(self.policy.as_mut()))];
+        if let Some((reference, _)) = self.reference.as_mut().and_then(Reference::moving) {
+            models.push(("reference", Trained::Reference(reference)));
+        }
+        models
     }
 
-    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)> {
-        vec![("source", &mut self.source), ("objective", &mut self.objective)]
+    fn parts(&mut self) -> Vec<(&str, &mut dyn Stateful)> {
+        let mut parts: Vec<(&str, &mut dyn Stateful)> =
+            vec![("source", &mut self.source), ("objective", &mut self.objective)];
+        if let Some((_, schedule)) = self.reference.as_mut().and_then(Reference::moving) {
+            parts.push(("reference_schedule", schedule));
+        }
+        parts
     }
 
     fn step(&mut self, step: u64, _emit: &mut Emit<'_>) -> Result<Option<Metrics>, BoxError> {
@@ -145,7 +170,7 @@ impl Loop for Preferences {
         let context = self.objective.prepare(&view)?;
         let mut gradient = Gradient {
             policy: self.policy.as_mut(),
-            reference: self.reference.as_deref(),
+            reference: self.reference.as_ref().map(Reference::policy),
             objective: self.objective.as_ref(),
             micro_batch: self.config.micro_batch,
             log_entropy: self.config.log_entropy,
@@ -159,6 +184,7 @@ impl Loop for Preferences {
         )?;
         let rate = self.config.learning_rate * self.config.schedule.rate(step, self.config.steps);
         let report = self.policy.step(rate)?;
+        self.reference.as_mut().map_or(Ok(()), |reference| reference.after(step + 1))?;
         metrics.add(Metric::mean("grad_norm", report.grad_norm, 1.0));
         metrics.add(Metric::mean("learning_rate", rate, 1.0));
         metrics.add(Metric::sum("num_tokens", judged.tokens() as f64));

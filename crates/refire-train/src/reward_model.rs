@@ -73,7 +73,7 @@ impl Loop for RewardModelling {
         vec![("model", Trained::Critic(self.model.as_mut()))]
     }
 
-    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)> {
+    fn parts(&mut self) -> Vec<(&str, &mut dyn Stateful)> {
         vec![("source", &mut self.source), ("objective", &mut self.objective)]
     }
 

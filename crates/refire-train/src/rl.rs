@@ -1,12 +1,17 @@
 use crate::batcher::{step_batch, step_parts};
 use crate::drive::{Emit, Loop, Trained};
-use crate::learn::{Gradient, Passes, counts, gap};
+use crate::learn::{Ask, Gradient, Passes, counts, gap};
+use crate::mix::{Mix, minibatches};
+use crate::reference::Reference;
 use crate::{Evaluator, RlConfig, RolloutStage, Rollouts, TrainError, Trainer};
 use refire_core::{
-    Advantage, BoxError, Columns, Event, Metric, Metrics, Needs, Phase, Score, Source, Stateful,
-    StepController, StepSettings, StepView, WeightUpdate,
+    Advantage, BatchSource, BoxError, Columns, Event, Metric, Metrics, Needs, Phase, Score, Source,
+    Stateful, StepController, StepSettings, StepView, WeightUpdate,
 };
-use refire_objective::{Critic, FrozenPolicy, Objective, Policy, StepContext, ValueObjective};
+use refire_objective::{
+    Critic, FrozenPolicy, MovingReference, Objective, Policy, ReferenceSchedule, StepContext,
+    ValueObjective,
+};
 use std::time::Instant;
 
 /// Reinforcement learning with verifiable rewards.
@@ -22,7 +27,8 @@ pub struct Rl {
     advantage: Box<dyn Advantage>,
     objective: Box<dyn Objective>,
     config: RlConfig,
-    reference: Option<Box<dyn FrozenPolicy>>,
+    reference: Option<Reference>,
+    mix: Mix,
     critic: Option<Valued>,
     controller: Option<Box<dyn StepController>>,
     evaluator: Option<Box<dyn Evaluator>>,
@@ -61,6 +67,7 @@ impl RlTrainer {
             objective,
             config,
             reference: None,
+            mix: Mix::NONE,
             critic: None,
             controller: None,
             evaluator: None,
@@ -70,7 +77,25 @@ impl RlTrainer {
 
     /// The frozen reference of a KL term.
     pub fn with_reference(mut self, reference: Box<dyn FrozenPolicy>) -> Self {
-        self.work.reference = Some(reference);
+        self.work.reference = Some(Reference::Frozen(reference));
+        self
+    }
+
+    /// A reference that follows the policy on this schedule (TR-DPO, ProRL's resets).
+    pub fn with_moving_reference(
+        mut self,
+        reference: Box<dyn MovingReference>,
+        schedule: Box<dyn ReferenceSchedule>,
+    ) -> Self {
+        self.work.reference = Some(Reference::Moving(reference, schedule));
+        self
+    }
+
+    /// Trains on `groups` groups of this source beside each step's rollouts: demonstrations for
+    /// CHORD, a replay buffer. They go through columns, advantages and the objective like rollouts,
+    /// which is why the objective must know how to treat them; every update of a step gets its share.
+    pub fn with_batches(mut self, source: Box<dyn BatchSource>, groups: usize) -> Self {
+        self.work.mix.push(source, groups);
         self
     }
 
@@ -145,9 +170,10 @@ impl Rl {
             columns.sum_sq = old.sum_sq.map(column);
         }
         if let Some(reference) = self.reference.as_ref().filter(|_| needs.ref_logprobs) {
-            let rows =
-                passes.stats(Needs::NONE, &|batch, query| reference.token_stats(batch, query))?;
-            columns.ref_logprobs = Some(passes.column(rows.logprobs, Source::Reference, 0));
+            let ask: &Ask<'_> = &|batch, query| reference.policy().token_stats(batch, query);
+            let rows = passes.stats(Needs::NONE, ask)?.logprobs;
+            let version = reference.version();
+            columns.ref_logprobs = Some(passes.column(rows, Source::Reference, version));
         }
         if let Some(Valued { critic, .. }) = self.critic.as_ref().filter(|_| needs.values) {
             let values = passes.stats(Needs::NONE, &|batch, _| {
@@ -159,22 +185,24 @@ impl Rl {
         Ok(columns)
     }
 
-    /// All updates of a step.
+    /// All updates of a step, whose first `own` groups are rollouts.
     fn update(
         &mut self,
         view: &StepView<'_>,
         context: &StepContext,
-        step: u64,
+        own: usize,
     ) -> Result<Metrics, BoxError> {
+        let step = view.step;
         let course = self.config.schedule.rate(step, self.config.steps);
         let rate = self.config.learning_rate * course;
         let mut metrics = Metrics::default();
         metrics.add(Metric::mean("learning_rate", rate, 1.0));
-        let groups: Vec<usize> = (0..view.groups.len()).collect();
-        let size = groups.len().div_ceil(self.config.minibatches);
+        let own_rows = view.groups[..own].iter().map(|group| group.completions.len()).sum();
+        let minibatches = minibatches(own, view.groups.len(), self.config.minibatches);
         for epoch in 0..self.config.epochs {
-            for (index, minibatch) in groups.chunks(size).enumerate() {
-                let first = epoch == 0 && index == 0;
+            for (index, minibatch) in minibatches.iter().enumerate() {
+                // Engine and trainer are compared on the rollouts, before the first update.
+                let first = if epoch == 0 && index == 0 { own_rows } else { 0 };
                 if step >= self.config.critic.warmup_steps {
                     self.update_policy(view, context, minibatch, (first, rate), &mut metrics)?;
                 }
@@ -190,20 +218,20 @@ impl Rl {
         view: &StepView<'_>,
         context: &StepContext,
         groups: &[usize],
-        (first, rate): (bool, f64),
+        (compared, rate): (usize, f64),
         metrics: &mut Metrics,
     ) -> Result<(), BoxError> {
         let clock = Instant::now();
         let mut gradient = Gradient {
             policy: self.policy.as_mut(),
-            reference: self.reference.as_deref(),
+            reference: self.reference.as_ref().map(Reference::policy),
             objective: self.objective.as_ref(),
             micro_batch: self.config.micro_batch,
             log_entropy: self.config.log_entropy,
         };
         let look = &mut |part: &[usize], batch: &_, stats: &_, metrics: &mut Metrics| {
-            if first {
-                gap(view, part, batch, stats, metrics);
+            if compared > 0 {
+                gap(view, compared, part, batch, stats, metrics);
             }
         };
         metrics.extend(gradient.accumulate(view, context, groups, &|_, _| {}, look)?);
@@ -269,14 +297,17 @@ impl Loop for Rl {
 
     fn models(&mut self) -> Vec<(&'static str, Trained<'_>)> {
         let mut models = vec![("policy", Trained::Policy(self.policy.as_mut()))];
+        if let Some((reference, _)) = self.reference.as_mut().and_then(Reference::moving) {
+            models.push(("reference", Trained::Reference(reference)));
+        }
         if let Some(Valued { critic, .. }) = &mut self.critic {
             models.push(("critic", Trained::Critic(critic.as_mut())));
         }
         models
     }
 
-    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)> {
-        let mut parts: Vec<(&'static str, &mut dyn Stateful)> = vec![
+    fn parts(&mut self) -> Vec<(&str, &mut dyn Stateful)> {
+        let mut parts: Vec<(&str, &mut dyn Stateful)> = vec![
             ("source", &mut self.stage.source),
             ("advantage", &mut self.advantage),
             ("objective", &mut self.objective),
@@ -290,6 +321,10 @@ impl Loop for Rl {
         if let Some(controller) = &mut self.controller {
             parts.push(("controller", controller));
         }
+        if let Some((_, schedule)) = self.reference.as_mut().and_then(Reference::moving) {
+            parts.push(("reference_schedule", schedule));
+        }
+        parts.extend(self.mix.parts());
         if let Some(evaluator) = &mut self.evaluator {
             parts.push(("evaluator", evaluator));
         }
@@ -315,6 +350,8 @@ impl Loop for Rl {
         }
         let (groups, scores) = (&rollouts.groups, &rollouts.scores);
         emit(&Event::Rollouts { step: step + 1, groups, scores })?;
+        let own = self.mix.add_to(&mut rollouts)?;
+        let (groups, scores) = (&rollouts.groups, &rollouts.scores);
         let mask = self.masks(&rollouts);
         let scores: Vec<Score> = scores.concat();
         let view = StepView {
@@ -337,7 +374,8 @@ impl Loop for Rl {
             metrics.add(Metric::sum("skipped_updates", 1.0));
         } else {
             let context = self.objective.prepare(&view)?;
-            metrics.extend(self.update(&view, &context, step)?);
+            metrics.extend(self.update(&view, &context, own)?);
+            self.reference.as_mut().map_or(Ok(()), |reference| reference.after(step + 1))?;
         }
         self.last = Some(metrics.clone());
         Ok(Some(metrics))

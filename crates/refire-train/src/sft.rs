@@ -1,11 +1,12 @@
 use crate::batcher::{learned, row_batch, split};
 use crate::drive::{Emit, Loop, Trained};
+use crate::own_tokens::{OwnTokens, blend};
 use crate::{Evaluator, SftConfig, TrainError, Trainer};
 use refire_core::{
     BoxError, Metric, Metrics, Phase, RolloutEngine, Row, RowSource, Stateful, WeightUpdate,
 };
 use refire_objective::{
-    Counts, FrozenPolicy, HeadQuery, InputEdit, Objective, Policy, StepContext,
+    Counts, FrozenPolicy, HeadQuery, InputNoise, Objective, Policy, StepContext,
 };
 
 /// Supervised fine-tuning: rows in, likelihood up.
@@ -21,6 +22,7 @@ pub struct Sft {
     objective: Box<dyn Objective>,
     config: SftConfig,
     reference: Option<Box<dyn FrozenPolicy>>,
+    own_tokens: Option<OwnTokens>,
     evaluator: Option<(Box<dyn Evaluator>, Box<dyn RolloutEngine>)>,
 }
 
@@ -42,13 +44,22 @@ impl SftTrainer {
         config: SftConfig,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let (reference, evaluator) = (None, None);
-        Ok(Self::of(Sft { policy, source, objective, config, reference, evaluator }))
+        let (reference, own_tokens, evaluator) = (None, None, None);
+        Ok(Self::of(Sft { policy, source, objective, config, reference, own_tokens, evaluator }))
     }
 
     /// The frozen reference or teacher of a KL term.
     pub fn with_reference(mut self, reference: Box<dyn FrozenPolicy>) -> Self {
         self.work.reference = Some(reference);
+        self
+    }
+
+    /// Blends what the policy itself would have written into what it reads: `share` of its own
+    /// token in each input embedding at a step, from 0 to 1 (intuitive fine-tuning; see
+    /// `refire_sft::loss::IftConfig::lambda`). It takes a second pass over each batch, without
+    /// gradient; where the share is 0 there is none.
+    pub fn with_own_tokens(mut self, share: impl FnMut(u64) -> f64 + Send + 'static) -> Self {
+        self.work.own_tokens = Some(Box::new(share));
         self
     }
 
@@ -87,6 +98,10 @@ impl Sft {
         let (mut batch, mut targets) = row_batch(&chosen, &self.policy.device());
         let first = part.first().copied().unwrap_or_default();
         targets.row_ids = part;
+        let share = self.own_tokens.as_mut().map_or(0.0, |share| share(step));
+        if share != 0.0 {
+            batch.input_edit.blend = Some(blend(self.policy.as_ref(), &batch, share)?);
+        }
         if let Some(alpha) = self.config.neftune_alpha {
             // Rows are told apart by their place in the batch; batches by their first row.
             let seed = refire_core::Stream::new(
@@ -96,7 +111,7 @@ impl Sft {
                 first as u64,
                 0,
             );
-            batch.input_edit = InputEdit::Noise { alpha, seed: seed.clone().bits() };
+            batch.input_edit.noise = Some(InputNoise { alpha, seed: seed.clone().bits() });
         }
         let temperature = vec![1.0; chosen.len()];
         let mut needs = self.objective.needs();
@@ -147,8 +162,8 @@ impl Loop for Sft {
         vec![("policy", Trained::Policy(self.policy.as_mut()))]
     }
 
-    fn parts(&mut self) -> Vec<(&'static str, &mut dyn Stateful)> {
-        let mut parts: Vec<(&'static str, &mut dyn Stateful)> =
+    fn parts(&mut self) -> Vec<(&str, &mut dyn Stateful)> {
+        let mut parts: Vec<(&str, &mut dyn Stateful)> =
             vec![("source", &mut self.source), ("objective", &mut self.objective)];
         if let Some((evaluator, _)) = &mut self.evaluator {
             parts.push(("evaluator", evaluator));

@@ -1,6 +1,6 @@
 use super::pool::draws;
 use crate::{DataError, Success};
-use refire_core::{BoxError, Group, Score, Stateful, decode_state, encode_state};
+use refire_core::{BatchSource, BoxError, Group, Score, Stateful, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 
 /// Replay of rollouts.
@@ -68,12 +68,16 @@ pub struct Replayed {
 pub struct ReplayBuffer {
     config: ReplayConfig,
     memory: Memory,
+    /// Rollouts of this step, not yet put in.
+    shown: Vec<(Group, Vec<Score>)>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Memory {
     groups: Vec<Replayed>,
     draws: u64,
+    /// Newest version seen among rollouts.
+    version: u64,
 }
 
 impl ReplayBuffer {
@@ -85,7 +89,7 @@ impl ReplayBuffer {
         if config.capacity == 0 {
             return Err(DataError::out_of_range("capacity", 0, "at least 1"));
         }
-        Ok(Self { config, memory: Memory::default() })
+        Ok(Self { config, memory: Memory::default(), shown: Vec::new() })
     }
 
     /// Puts a group in; false if it isn't worth keeping.
@@ -146,4 +150,31 @@ impl Stateful for ReplayBuffer {
         self.memory = decode_state("ReplayBuffer", state)?;
         Ok(())
     }
+}
+
+/// Rollouts that were shown go in, and come out again in later steps: those of the step itself are
+/// put in once it has been served.
+impl BatchSource for ReplayBuffer {
+    fn next(&mut self, n: usize) -> Result<Vec<(Group, Vec<Score>)>, BoxError> {
+        let version = self.memory.version;
+        let taken = self.sample(n, version).into_iter().map(|known| (known.group, known.scores));
+        let taken = taken.collect();
+        for (group, scores) in std::mem::take(&mut self.shown) {
+            let made = version_of(&group).unwrap_or(version);
+            self.push(group, scores, made);
+        }
+        Ok(taken)
+    }
+
+    fn observe(&mut self, groups: &[Group], scores: &[Vec<Score>]) {
+        let newest = groups.iter().filter_map(version_of).max();
+        self.memory.version = newest.unwrap_or_default().max(self.memory.version);
+        self.shown = groups.iter().cloned().zip(scores.iter().cloned()).collect();
+    }
+}
+
+/// Oldest weights that took part in a group.
+fn version_of(group: &Group) -> Option<u64> {
+    let versions = group.completions.iter().flat_map(|completion| &completion.versions);
+    versions.min().map(|version| u64::from(*version))
 }

@@ -13,6 +13,8 @@ pub struct PackedRow {
     pub loss_mask: Vec<bool>,
     /// Weight of each token's loss; `None` means 1.
     pub weights: Option<Vec<f32>>,
+    /// What the model reads in place of the tokens.
+    pub inputs: Option<Vec<u32>>,
     /// Lengths of the pieces: restart positions, and keep attention within them.
     pub seq_lengths: Vec<usize>,
     /// Identity of the row each piece is from.
@@ -28,6 +30,7 @@ impl From<PackedRow> for Row {
             loss_mask: packed.loss_mask,
             weights: packed.weights,
             documents: packed.seq_lengths,
+            inputs: packed.inputs,
         }
     }
 }
@@ -38,7 +41,9 @@ impl From<PackedRow> for Row {
 /// use refire_core::Row;
 /// use refire_data::{Strategy, pack_rows};
 /// let row = |id, n| Row { id, tokens: vec![7; n], loss_mask: vec![true; n], ..Row::default() };
-/// let packed = pack_rows(&[row(1, 3), row(2, 2)], 5, Strategy::Bfd)?;
+/// let edited = Row { inputs: Some(vec![0; 2]), ..row(2, 2) };
+/// let packed = pack_rows(&[row(1, 3), edited], 5, Strategy::Bfd)?;
+/// assert_eq!(packed[0].inputs, Some(vec![7, 7, 7, 0, 0]));
 /// assert_eq!(packed[0].loss_mask, [false, true, true, false, true]);
 /// assert_eq!(Row::from(packed[0].clone()).into_documents()?.len(), 2);
 /// # Ok::<(), refire_core::BoxError>(())
@@ -57,6 +62,7 @@ pub fn pack_rows(
     }
     let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.len()).collect();
     let plan = pack(&lengths, seq_length, strategy)?;
+    let edited = rows.iter().any(|row| row.inputs.is_some());
     let weighted = rows.iter().any(|row| row.weights.is_some());
     let packed = plan.rows.iter().map(|pieces| {
         let mut packed = PackedRow::default();
@@ -72,6 +78,13 @@ pub fn pack_rows(
                     Some(weights) => to.extend_from_slice(&weights[range]),
                     None => to.resize(packed.tokens.len(), 1.0),
                 }
+            }
+            if edited {
+                let read = row.inputs.as_ref().unwrap_or(&row.tokens);
+                packed
+                    .inputs
+                    .get_or_insert_default()
+                    .extend_from_slice(&read[piece.start..piece.end]);
             }
             packed.seq_lengths.push(piece.len());
             packed.ids.push(row.id);

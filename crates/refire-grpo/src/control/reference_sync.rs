@@ -5,10 +5,12 @@
 //! ```
 //!
 //! Gorbatovski et al., "Learn Your Reference Model for Real Good Alignment" (TR-DPO, 2024); TRL's
-//! `sync_ref_model`. With `alpha` 1 it is the hard reset of ProRL.
+//! `sync_ref_model`. With `alpha` 1 it is the hard reset of ProRL. Trainers take it together with a
+//! reference that can move: `with_moving_reference`.
 
 use crate::GrpoError;
 use refire_core::{BoxError, Stateful, decode_state, encode_state};
+use refire_objective::ReferenceSchedule;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`ReferenceSync`].
@@ -44,6 +46,7 @@ impl ReferenceSyncConfig {
 ///
 /// ```
 /// use refire_grpo::control::{ReferenceSync, ReferenceSyncConfig};
+/// use refire_objective::ReferenceSchedule;
 /// let mut sync = ReferenceSync::new(ReferenceSyncConfig { steps: 2, alpha: 1.0 });
 /// let due: Vec<Option<f64>> = (1..=4).map(|step| sync.after(step)).collect();
 /// assert_eq!(due, [None, Some(1.0), None, Some(1.0)]);
@@ -59,9 +62,10 @@ impl ReferenceSync {
     pub fn new(config: ReferenceSyncConfig) -> Self {
         Self { config, last: 0 }
     }
+}
 
-    /// After `step` steps are done: the policy's share, if it is time.
-    pub fn after(&mut self, step: u64) -> Option<f64> {
+impl ReferenceSchedule for ReferenceSync {
+    fn after(&mut self, step: u64) -> Option<f64> {
         let due = step.saturating_sub(self.last) >= self.config.steps;
         due.then(|| {
             self.last = step;

@@ -86,6 +86,11 @@ impl Chord {
         Ok(Self { config, policy, is_expert: Box::new(is_expert) })
     }
 
+    /// The settings.
+    pub fn config(&self) -> &ChordConfig {
+        &self.config
+    }
+
     /// The micro-batch's mask with only one kind of rows left.
     fn only(targets: &Targets, step: &ChordStep, expert: bool) -> Result<Targets, ObjectiveError> {
         let flag = |id: &usize| {

@@ -1,5 +1,9 @@
 //! What several tests of the corpora share.
 
+#![allow(dead_code)]
+
+pub(crate) mod fuzz;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -26,4 +30,16 @@ pub(crate) fn rows(folder: &str, prefix: &str) -> Vec<Value> {
 
 pub(crate) fn text<'a>(row: &'a Value, key: &str) -> &'a str {
     row[key].as_str().unwrap_or("")
+}
+
+/// Answers to begin from: a few of our own, and those of the corpora.
+pub(crate) fn seeds() -> Vec<String> {
+    let own =
+        ["\\frac{1}{2}", "(1, 2]", "x^2 + 2x < 3", "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}"];
+    let mut seeds: Vec<String> = own.map(str::to_owned).into();
+    for row in rows("cases", "math_") {
+        seeds.push(text(&row, "gold").to_owned());
+        seeds.push(text(&row, "pred").to_owned());
+    }
+    seeds
 }

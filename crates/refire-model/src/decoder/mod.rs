@@ -115,21 +115,25 @@ impl Decoder {
     /// # Errors
     /// For token ids beyond the embedding and rows beyond the context.
     pub fn hidden(&self, rows: &Rows) -> Result<Tensor<2>, ModelError> {
-        self.hidden_with(rows, None)
+        self.hidden_with(rows, EmbeddingEdit::default())
     }
 
-    /// As [`hidden`](Self::hidden), with something added to the embeddings `[rows * time, hidden]`.
+    /// As [`hidden`](Self::hidden), with embeddings that are edited first.
     pub(crate) fn hidden_with(
         &self,
         rows: &Rows,
-        noise: Option<Tensor<2>>,
+        edit: EmbeddingEdit<'_>,
     ) -> Result<Tensor<2>, ModelError> {
         rows.check(&self.config)?;
         let weight = self.model.embed_tokens.weight.val();
         let (device, dtype) = (weight.device(), weight.dtype());
         let positions = Positions::new(&self.config, rows.width(), &device, dtype);
         let mut x = self.model.embed_tokens.forward(rows.ids(&device));
-        if let Some(noise) = noise {
+        if let Some((other, share)) = edit.blend {
+            other.check(&self.config)?;
+            x = x * (1.0 - share) + self.model.embed_tokens.forward(other.ids(&device)) * *share;
+        }
+        if let Some(noise) = edit.noise {
             x = x + noise;
         }
         for layer in &self.model.layers {
@@ -155,6 +159,15 @@ impl Decoder {
         let hidden = self.hidden(&Rows::new(vec![tokens.to_vec()]))?;
         Ok(hidden.matmul(self.head_weight().transpose()))
     }
+}
+
+/// Changes to the embeddings before the first layer, in this order.
+#[derive(Default)]
+pub(crate) struct EmbeddingEdit<'a> {
+    /// Rows of the same lengths whose embeddings are mixed in, and their share.
+    pub(crate) blend: Option<&'a (Rows, f64)>,
+    /// Added, `[rows * time, hidden]`.
+    pub(crate) noise: Option<Tensor<2>>,
 }
 
 fn normals(seed: u64, path: &str, count: usize, deviation: f64) -> Vec<f32> {

@@ -1,17 +1,20 @@
 //! From a token batch to hidden states at its targets, and from flat statistics to `[rows, time]`.
 
+use crate::decoder::EmbeddingEdit;
 use crate::{Decoder, ModelError, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use refire_core::{BoxError, KlDirection, Needs, Purpose, Stream};
 use refire_objective::head::{Head, HeadInput, HeadLayer, HeadStats};
-use refire_objective::{HeadQuery, InputEdit, ObjectiveError, TokenBatch, TokenStats};
+use refire_objective::{HeadQuery, InputNoise, ObjectiveError, TokenBatch, TokenStats};
 
 /// A batch as the network reads it.
 pub(crate) struct Plan {
     rows: Rows,
     /// Noise on the embeddings.
     noise: Option<Noise>,
+    /// Other tokens whose embeddings are mixed in, and their share.
+    blend: Option<(Rows, f64)>,
     /// Where each target's hidden state lies among `rows * width`.
     sources: Vec<usize>,
     /// Where each target goes among the result's `rows * width`.
@@ -40,12 +43,6 @@ impl Plan {
         shards: usize,
     ) -> Result<Vec<Self>, BoxError> {
         batch.validate()?;
-        if !matches!(
-            batch.input_edit,
-            InputEdit::None | InputEdit::Tokens(_) | InputEdit::Noise { .. }
-        ) {
-            return Err(ModelError::InputEdit { edit: format!("{:?}", batch.input_edit) }.into());
-        }
         let (found, expected) = (temperature.len(), batch.rows);
         if found != expected {
             let what = "temperatures of a query";
@@ -64,7 +61,9 @@ impl Plan {
             let rows = Rows::new(segments.iter().map(|s| batch.expanded(*s)).collect());
             let width = rows.width();
             let result = [batch.rows, batch.width];
-            let mut plan = Self { result, noise: noise(batch, segments), ..Self::empty(rows) };
+            let blend = blend(batch, segments);
+            let mut plan =
+                Self { result, noise: noise(batch, segments), blend, ..Self::empty(rows) };
             for (row, segment) in segments.iter().enumerate() {
                 let start = row * width + batch.offset(*segment);
                 for index in &by_segment[*segment] {
@@ -88,6 +87,7 @@ impl Plan {
         Self {
             rows,
             noise: None,
+            blend: None,
             sources: Vec::new(),
             places: Vec::new(),
             targets: Vec::new(),
@@ -104,7 +104,8 @@ impl Plan {
     /// Hidden states at the targets, `[n, hidden]`, tracked if the decoder's weights are.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
         let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.rows, decoder));
-        let hidden = decoder.hidden_with(&self.rows, noise)?;
+        let edit = EmbeddingEdit { blend: self.blend.as_ref(), noise };
+        let hidden = decoder.hidden_with(&self.rows, edit)?;
         let sources = positions(&self.sources, &hidden.device());
         Ok(hidden.select(0, sources))
     }
@@ -171,12 +172,14 @@ impl Noise {
 }
 
 fn noise(batch: &TokenBatch, segments: &[usize]) -> Option<Noise> {
-    match batch.input_edit {
-        InputEdit::Noise { alpha, seed } => {
-            Some(Noise { alpha, seed, segments: segments.to_vec() })
-        }
-        _ => None,
-    }
+    let InputNoise { alpha, seed } = batch.input_edit.noise?;
+    Some(Noise { alpha, seed, segments: segments.to_vec() })
+}
+
+fn blend(batch: &TokenBatch, segments: &[usize]) -> Option<(Rows, f64)> {
+    let share = batch.input_edit.blend.as_ref()?.share;
+    let rows: Option<Vec<Vec<u32>>> = segments.iter().map(|s| batch.blended(*s)).collect();
+    Some((Rows::new(rows?), share))
 }
 
 /// The decoder's last layer, untracked.

@@ -24,6 +24,15 @@ impl FrozenDecoder {
         self.shards = shards;
         self
     }
+
+    pub(super) fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// Replaces the weights.
+    pub(super) fn change(&mut self, change: impl FnOnce(Decoder) -> Decoder) {
+        self.decoder = change(self.decoder.clone());
+    }
 }
 
 impl FrozenPolicy for FrozenDecoder {

@@ -2,7 +2,7 @@ use super::adamw::AdamW;
 use super::forward::{Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
 use super::shard::Shard;
-use super::{AdamWConfig, FrozenDecoder, WeightHandle};
+use super::{AdamWConfig, FrozenDecoder, MovingDecoder, WeightHandle};
 use crate::decoder::{MapParam, map_params};
 use crate::pretrained::copy;
 use crate::weights::save_weights;
@@ -120,6 +120,15 @@ impl Learner {
     /// The weights, to be shared with an engine in this process.
     pub fn handle(&self) -> WeightHandle {
         self.weights.clone()
+    }
+
+    /// A reference that begins at the present weights and can be moved after them.
+    ///
+    /// # Errors
+    /// When the weights are not available.
+    pub fn moving_reference(&self) -> Result<MovingDecoder, ModelError> {
+        let frozen = self.weights.with(|decoder, _| FrozenDecoder::new(decoder))?;
+        Ok(MovingDecoder::new(frozen.with_shards(self.config.shards), self.handle()))
     }
 
     /// L2 norm of each parameter's accumulated gradient, by path.

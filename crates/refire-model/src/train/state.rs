@@ -2,9 +2,10 @@
 
 use super::Learner;
 use super::adamw::Moments;
-use crate::ModelError;
 use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
 use crate::weights::{NamedTensor, TensorFiles, save_weights, write_tensors};
+use crate::{Decoder, ModelError};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use refire_objective::Dtype;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ struct Counters {
 
 pub(super) fn save(learner: &Learner, dir: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
-    learner.weights.with(|decoder, _| save_weights(decoder, dir, Dtype::F32))??;
+    learner.weights.with(|decoder, _| save_decoder(decoder, dir))??;
     let mut tensors = Vec::new();
     for (path, Moments { mean, square }) in &learner.optimiser.moments {
         for (kind, tensor) in [("mean", mean), ("square", square)] {
@@ -47,13 +48,7 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     let text = std::fs::read(&path).map_err(ModelError::io(&path))?;
     let counters: Counters = serde_json::from_slice(&text).map_err(ModelError::json(&path))?;
     // Everything is read and checked before anything is changed.
-    let mut shapes = Shapes(BTreeMap::new());
-    learner.weights.with(|decoder, _| visit_params(decoder, &mut shapes))?;
-    let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.clone()))?;
-    if let Some((name, shape)) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name)) {
-        let (path, expected) = (dir.join(WEIGHTS), shape.clone());
-        return Err(ModelError::MissingTensor { path, tensor: name.clone(), expected });
-    }
+    let (shapes, weights) = learner.weights.with(|decoder, _| read_decoder(decoder, dir))??;
     let flat = |name: &str| {
         let path = name.strip_prefix("mean.").or_else(|| name.strip_prefix("square."))?;
         Some(vec![shapes.0.get(path)?.iter().product()])
@@ -71,6 +66,32 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     learner.optimiser.steps = counters.optimiser_steps;
     learner.version = counters.version;
     Ok(())
+}
+
+/// Writes a decoder's weights alone, exactly.
+pub(super) fn save_decoder(decoder: &Decoder, dir: &Path) -> Result<(), ModelError> {
+    save_weights(decoder, dir, Dtype::F32)
+}
+
+/// Weights for a decoder like this one, without gradient, from what [`save_decoder`] wrote.
+pub(super) fn load_decoder(decoder: &Decoder, dir: &Path) -> Result<Decoder, ModelError> {
+    let (_, values) = read_decoder(decoder, dir)?;
+    let device = decoder.head_weight().inner().device();
+    Ok(map_params(decoder.clone(), &mut Replace { values, device }).valid())
+}
+
+fn read_decoder(
+    decoder: &Decoder,
+    dir: &Path,
+) -> Result<(Shapes, BTreeMap<String, Vec<f32>>), ModelError> {
+    let mut shapes = Shapes(BTreeMap::new());
+    visit_params(decoder, &mut shapes);
+    let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.clone()))?;
+    if let Some((name, shape)) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name)) {
+        let (path, expected) = (dir.join(WEIGHTS), shape.clone());
+        return Err(ModelError::MissingTensor { path, tensor: name.clone(), expected });
+    }
+    Ok((shapes, weights))
 }
 
 /// All tensors of a file, whose shapes `expected` knows by name.

@@ -89,6 +89,27 @@ impl HeadLayer {
 }
 
 impl HeadInput {
+    /// The most likely token at each hidden state, the first among equals.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use refire_objective::head::{HeadInput, HeadLayer};
+    /// let device = Device::flex();
+    /// let layer = HeadLayer::new(Tensor::from_data([[1.0], [3.0], [2.0]], &device));
+    /// let input = HeadInput { hidden: Tensor::from_data([[1.0], [-1.0]], &device), layer };
+    /// assert_eq!(input.greedy_tokens(), [1, 0]);
+    /// ```
+    pub fn greedy_tokens(&self) -> Vec<u32> {
+        let [n, _] = self.hidden.dims();
+        let size = super::chunk_rows(self.layer.weight.dims()[0]);
+        let chunk = |start: usize| {
+            let rows = start..(start + size).min(n);
+            let logits = self.layer.logits(self.hidden.clone().slice([rows])).values;
+            logits.argmax(1).into_data().iter::<i64>().map(|id| id as u32).collect::<Vec<_>>()
+        };
+        (0..n).step_by(size).flat_map(chunk).collect()
+    }
+
     /// Log-probabilities `[rows, vocab]` of some rows.
     pub(super) fn log_probs(&self, rows: Range<usize>, temperature: &[f32]) -> Tensor<2> {
         let logits = self.layer.logits(self.hidden.clone().slice([rows])).values;

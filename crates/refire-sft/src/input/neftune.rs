@@ -10,7 +10,7 @@
 use crate::SftError;
 use crate::error::unless;
 use refire_core::{Purpose, Stream};
-use refire_objective::InputEdit;
+use refire_objective::InputNoise;
 use serde::{Deserialize, Serialize};
 
 /// How much noise.
@@ -35,7 +35,7 @@ impl NeftuneConfig {
         unless(fine, "alpha", self.alpha, "a positive number").into_iter().collect()
     }
 
-    /// The edit of one micro-batch: its noise depends on the run's seed, the step and the
+    /// The noise of one micro-batch: it depends on the run's seed, the step and the
     /// micro-batch's number within it.
     ///
     /// ```
@@ -44,8 +44,8 @@ impl NeftuneConfig {
     /// assert_eq!(noise.edit(1, 2, 0), noise.edit(1, 2, 0));
     /// assert_ne!(noise.edit(1, 2, 0), noise.edit(1, 3, 0));
     /// ```
-    pub fn edit(&self, seed: u64, step: u64, micro_batch: u64) -> InputEdit {
+    pub fn edit(&self, seed: u64, step: u64, micro_batch: u64) -> InputNoise {
         let seed = Stream::new(seed, Purpose::named("neftune"), step, micro_batch, 0).bits();
-        InputEdit::Noise { alpha: self.alpha, seed }
+        InputNoise { alpha: self.alpha, seed }
     }
 }

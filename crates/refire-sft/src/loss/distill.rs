@@ -63,7 +63,18 @@ impl DistillConfig {
     /// Every problem found; empty if there is none.
     pub fn validate(&self) -> Vec<SftError> {
         let fine = self.nll_weight.is_finite() && self.nll_weight >= 0.0;
-        unless(fine, "nll_weight", self.nll_weight, "0 or a positive number").into_iter().collect()
+        let beta = match self.divergence {
+            KlDirection::JensenShannon { beta } => beta,
+            _ => 0.5,
+        };
+        let between = beta > 0.0 && beta < 1.0;
+        [
+            unless(fine, "nll_weight", self.nll_weight, "0 or a positive number"),
+            unless(between, "divergence.beta", beta, "above 0 and below 1"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The objective.
