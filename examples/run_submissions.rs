@@ -26,7 +26,8 @@ use std::time::Instant;
 use canary::Canary;
 use clap::Parser;
 use refire::sandbox::{
-    Census, Integrity, Outcome, Sandbox, SandboxConfig, SandboxError, Start, Usage, Verdict, doctor,
+    Census, Integrity, Layers, Outcome, Sandbox, SandboxConfig, SandboxError, Start, Usage,
+    Verdict, doctor,
 };
 use residue::Residue;
 use row::{Expected, Row};
@@ -71,14 +72,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcomes = match Sandbox::new(config) {
         Ok(sandbox) => {
             println!("{}", sandbox.layers());
-            let jobs: Vec<_> = rows.iter().map(|row| row.job.clone()).collect();
+            let jobs: Vec<_> = rows.iter().flat_map(|row| row.job.clone()).collect();
             sandbox.warm_up()?;
             start = Instant::now();
-            sandbox.run_batch(&jobs)
+            let mut ran = sandbox.run_batch(&jobs).into_iter();
+            let layers = Arc::new(sandbox.layers().clone());
+            let outcome = |row: &Row| match &row.job {
+                Ok(_) => ran.next(),
+                Err(reason) => Some(no_outcome(reason, &layers)),
+            };
+            rows.iter().filter_map(outcome).collect()
         }
         Err(error @ SandboxError::Layer { .. }) => {
             start = Instant::now();
-            nothing_ran(&error, rows.len())
+            let layers = Arc::new(doctor());
+            println!("{layers}\n{error}");
+            vec![no_outcome(&error.to_string(), &layers); rows.len()]
         }
         Err(error) => return Err(error.into()),
     };
@@ -107,21 +116,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Without its layers the sandbox runs nothing, which says nothing about any submission.
-fn nothing_ran(error: &SandboxError, count: usize) -> Vec<Outcome> {
-    let layers = Arc::new(doctor());
-    println!("{layers}\n{error}");
-    let outcome = Outcome {
-        verdict: Verdict::Infra { reason: error.to_string(), retry: false },
+/// What did not run says nothing about any submission.
+fn no_outcome(reason: &str, layers: &Arc<Layers>) -> Outcome {
+    Outcome {
+        verdict: Verdict::Infra { reason: reason.to_owned(), retry: false },
         tests: Vec::new(),
         borrowed: Vec::new(),
         integrity: Integrity::Split,
-        layers,
+        layers: Arc::clone(layers),
         usage: Usage::default(),
         stdout: Vec::new(),
         stderr: Vec::new(),
-    };
-    vec![outcome; count]
+    }
 }
 
 fn write_verdicts(

@@ -23,8 +23,8 @@ pub(crate) enum Expected {
 pub(crate) struct Row {
     /// Its name.
     pub id: String,
-    /// What to run.
-    pub job: Job,
+    /// What to run, or why its tests can't be read.
+    pub job: Result<Job, String>,
     /// What must happen, if the row says so.
     pub expected: Option<Expected>,
 }
@@ -109,7 +109,9 @@ fn parse(line: &str) -> Result<Row, Box<dyn Error>> {
         Some("must_score_zero" | "must_be_killed" | "must_not_leak") => Some(Expected::NoPass),
         Some(other) => return Err(format!("expectation `{other}` is not known").into()),
     };
-    let job = Job { language, ..Job::new(line.program, suite(line.tests.get())?) };
+    let job = suite(line.tests.get())
+        .map(|suite| Job { language, ..Job::new(line.program, suite) })
+        .map_err(|error| format!("the tests can't be read: {error}"));
     Ok(Row { id: line.id, job, expected })
 }
 

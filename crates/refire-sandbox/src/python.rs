@@ -40,6 +40,7 @@ for name, source in sorted(json.load(sys.stdin).items()):
 
 /// A Python that was found and asked who it is.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) struct Python {
     pub(crate) executable: PathBuf,
     pub(crate) version: [u32; 3],

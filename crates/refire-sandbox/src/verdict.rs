@@ -93,6 +93,7 @@ impl Verdict {
         Self::Infra { reason: reason.into(), retry }
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn failed(case: Option<usize>, reason: impl Into<String>) -> Self {
         Self::Failed { case, reason: reason.into() }
     }

@@ -5,9 +5,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{outcome, small, verdict};
+use common::{outcome, sandbox, small, verdict};
 use refire_sandbox::{
-    Call, Comparator, Cpp, Job, StdioCase, Suite, TestResult, Tolerance, Verdict,
+    Call, Comparator, Cpp, Job, SandboxConfig, Start, StdioCase, Suite, TestResult, Tolerance,
+    Verdict,
 };
 use serde_json::value::RawValue;
 
@@ -155,6 +156,34 @@ fn statements_that_are_tests() {
     let found = outcome(&sandbox, "def inc(x): return x + 1", &suite);
     use TestResult::{Failed, Passed};
     assert_eq!(found.tests, [Passed, Failed, Passed]);
+}
+
+#[test]
+fn functions_and_instances_are_reached_by_reference() {
+    let Some(sandbox) = small() else { return };
+    let test = "def check(candidate):\n    assert candidate(2)(3) == 5\n    add = candidate(10)\n    assert [add(x) for x in (1, 2)] == [11, 12]\n";
+    let suite = Suite::check("adder", test);
+    assert!(verdict(&sandbox, "def adder(n): return lambda x: n + x", &suite).is_passed());
+    assert!(failed(&verdict(&sandbox, "def adder(n): return lambda x: n", &suite)));
+    let tests =
+        ["s = Solution()", "assert s.two_sum([2, 7], 9) == [0, 1]", "assert Solution().limit == 3"];
+    let suite = Suite::Asserts { tests: tests.map(Into::into).to_vec(), prelude: String::new() };
+    let right = "class Solution:\n    limit = 3\n    def two_sum(self, a, t): return [0, 1]";
+    assert_eq!(verdict(&sandbox, right, &suite), Verdict::Passed);
+}
+
+#[test]
+fn twenty_threads_have_room() {
+    let program = "from concurrent.futures import ThreadPoolExecutor\ndef f(n):\n    with ThreadPoolExecutor(20) as pool:\n        return list(pool.map(lambda x: x * x, range(n)))";
+    let suite = Suite::check(
+        "f",
+        "def check(candidate):\n    assert candidate(40) == [i * i for i in range(40)]\n",
+    );
+    for start in [Start::Warm, Start::Fresh] {
+        let config = SandboxConfig { start, ..SandboxConfig::default() };
+        let Some(sandbox) = sandbox(config) else { return };
+        assert_eq!(verdict(&sandbox, program, &suite), Verdict::Passed, "{start:?}");
+    }
 }
 
 #[test]

@@ -24,8 +24,10 @@ const ZYGOTE_CAPS: u64 = 1 << CAP_SETPCAP | 1 << CAP_SYS_ADMIN;
 /// What a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// A submission: every layer, and every limit.
+    /// A submission in an interpreter: every layer, and every limit.
     Candidate,
+    /// A compiled submission: with more room on the stack.
+    Program,
     /// A warm interpreter, whose children confine themselves before they run a submission.
     Zygote,
     /// The judge's interpreter: every layer, but limits are set by its children.
@@ -125,12 +127,15 @@ impl Confinement {
             Role::Compiler => (limits.compile_seconds, limits.memory_bytes.max(4 << 30)),
             _ => (limits.cpu_seconds, limits.memory_bytes),
         };
-        if matches!(role, Role::Candidate | Role::Compiler) {
+        if matches!(role, Role::Candidate | Role::Program | Role::Compiler) {
+            // A thread of an interpreter takes as much address space as its stack may have.
+            let stack = if role == Role::Candidate { 8 << 20 } else { 64 << 20 };
+
             // The kernel counts whole seconds, and the zygote too.
             set.push((libc::RLIMIT_CPU, cpu.ceil() as u64 + 1));
             set.push((libc::RLIMIT_AS, memory));
             set.push((libc::RLIMIT_FSIZE, limits.disk_bytes));
-            set.push((libc::RLIMIT_STACK, 64 << 20));
+            set.push((libc::RLIMIT_STACK, stack));
             set.push((libc::RLIMIT_NPROC, u64::from(limits.processes) + 1));
         }
         set

@@ -129,6 +129,26 @@ fn numbers_that_lie() {
 }
 
 #[test]
+fn objects_that_answer_yes() {
+    let test = "def check(candidate):\n    found = candidate('abc')\n    assert found.startswith('ab')\n    assert 'b' in found\n    assert found.count('c') == 1\n";
+    let yes = "class Y:\n    def __contains__(s, x): return True\n    def __getattr__(s, n): return lambda *a: 1\n    def __iter__(s): return iter('xyz')\n    def __len__(s): return 3\ndef same(x): return Y()";
+    let programs = [("check", yes), ("text", "def same(x): return 'xyz'")];
+    none_passes_suite(&programs, &Suite::check("same", test));
+    let statement =
+        |test: &str| Suite::Asserts { tests: vec![test.into()], prelude: String::new() };
+    for test in [
+        "assert same('abc').startswith('ab')",
+        "assert 'b' in same('abc')",
+        "assert same('abc').isdisjoint({1})",
+        "assert bool(same('abc'))",
+        "assert same('abc') == same('abc')",
+        "assert {'a'} <= set(same('abc'))",
+    ] {
+        none_passes_suite(&[(test, yes)], &statement(test));
+    }
+}
+
+#[test]
 fn patched_frameworks() {
     none_passes(&[
         (

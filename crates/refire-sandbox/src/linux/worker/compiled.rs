@@ -64,7 +64,7 @@ impl Worker {
             let limits = &worker.shared.config.limits;
             let (seconds, keep) = (limits.cpu_seconds, limits.output_bytes);
             let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-            worker.execute(Role::Candidate, exec, case.input.as_bytes(), seconds, keep)
+            worker.execute(Role::Program, exec, case.input.as_bytes(), seconds, keep)
         })
     }
 
