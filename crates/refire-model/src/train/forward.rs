@@ -1,6 +1,6 @@
 //! From a token batch to hidden states at its targets, and from flat statistics to `[rows, time]`.
 
-use crate::{Decoder, ModelError, Rows};
+use crate::{Decoder, ModelError, Routing, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use refire_core::{BoxError, KlDirection, Needs, Purpose, Stream};
@@ -103,10 +103,18 @@ impl Plan {
 
     /// Hidden states at the targets, `[n, hidden]`, tracked if the decoder's weights are.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
+        Ok(self.hidden_and_routing(decoder)?.0)
+    }
+
+    /// Hidden states at the targets, and how all tokens were sent to experts.
+    pub(crate) fn hidden_and_routing(
+        &self,
+        decoder: &Decoder,
+    ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
         let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.rows, decoder));
-        let hidden = decoder.hidden_with(&self.rows, noise)?;
+        let (hidden, routing) = decoder.hidden_with(&self.rows, noise)?;
         let sources = positions(&self.sources, &hidden.device());
-        Ok(hidden.select(0, sources))
+        Ok((hidden.select(0, sources), routing))
     }
 
     /// The head over these targets; `reference` covers those of the whole batch.
@@ -181,7 +189,8 @@ fn noise(batch: &TokenBatch, segments: &[usize]) -> Option<Noise> {
 
 /// The decoder's last layer, untracked.
 pub(crate) fn layer(decoder: &Decoder) -> HeadLayer {
-    HeadLayer::new(decoder.head_weight().inner())
+    let head = decoder.head();
+    HeadLayer { weight: head.weight.inner(), ..head }
 }
 
 /// Statistics of all shards in one result.

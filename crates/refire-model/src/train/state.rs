@@ -4,7 +4,7 @@ use super::Learner;
 use super::adamw::Moments;
 use crate::ModelError;
 use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
-use crate::weights::{NamedTensor, TensorFiles, save_weights, write_tensors};
+use crate::weights::{NamedTensor, TensorFiles, save_weights_in_shards, write_tensors};
 use burn::tensor::{Device, Tensor, TensorData};
 use refire_objective::Dtype;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,10 @@ struct Counters {
 
 pub(super) fn save(learner: &Learner, dir: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
-    learner.weights.with(|decoder, _| save_weights(decoder, dir, Dtype::F32))??;
+    // One file whatever its size: it is read as a whole.
+    learner
+        .weights
+        .with(|decoder, _| save_weights_in_shards(decoder, dir, Dtype::F32, u64::MAX))??;
     let mut tensors = Vec::new();
     for (path, Moments { mean, square }) in &learner.optimiser.moments {
         for (kind, tensor) in [("mean", mean), ("square", square)] {
