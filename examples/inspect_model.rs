@@ -1,12 +1,12 @@
 //! Opens a Hugging Face folder, says what is in it, and writes it again if asked to.
 //!
-//! `cargo run --release --example inspect_model -- --model DIR [--export DIR --dtype bf16]`
+//! `cargo run --release --example inspect_model -- --model DIR [--export DIR --dtype bf16 --shard-bytes 5000000000]`
 
 use clap::{Parser, ValueEnum};
 use refire::burn::tensor::Device;
 use refire::core::BoxError;
 use refire::model::{Decoder, Learner};
-use refire::model::{LearnerConfig, ModelConfig, Pretrained, load_weights};
+use refire::model::{LearnerConfig, ModelConfig, Pretrained, load_weights, save_weights_in_shards};
 use refire::objective::{Dtype, Policy};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,6 +23,9 @@ struct Args {
     /// Number format of what is written.
     #[arg(long, value_enum, default_value_t = Format::F32)]
     dtype: Format,
+    /// Most bytes of tensors in a file; more files with an index where this is too little.
+    #[arg(long, default_value_t = 5_000_000_000)]
+    shard_bytes: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -49,6 +52,9 @@ fn main() -> Result<(), BoxError> {
     println!("opened in {:.2} s", clock.elapsed().as_secs_f64());
     if let Some(dir) = &args.export {
         learner.export(dir, args.dtype.into())?;
+        learner.handle().with(|decoder, _| {
+            save_weights_in_shards(decoder, dir, args.dtype.into(), args.shard_bytes)
+        })??;
         println!("written to {}", dir.display());
     }
     Ok(())
@@ -72,7 +78,7 @@ fn open(dir: &Path) -> Result<Learner, BoxError> {
 
 fn describe(decoder: &Decoder) {
     let config = &decoder.config;
-    println!("{} parameters", config.parameters());
-    println!("{} layers of width {}", config.num_hidden_layers, config.hidden_size);
+    println!("{}, {} parameters", config.family.model_type(), config.parameters());
+    println!("{} layers of width {}", config.layers.len(), config.hidden_size);
     println!("vocabulary {}, context {}", config.vocab_size, config.max_position_embeddings);
 }

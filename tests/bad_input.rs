@@ -50,10 +50,11 @@ fn weights_that_do_not_fit_name_file_tensor_and_shapes() {
         "{error}"
     );
     assert!(error.contains("[48, 32]") && error.contains("[50, 32]"), "{error}");
-    let deeper = ModelConfig { num_hidden_layers: 3, ..config.clone() };
+    let layers = vec![config.layers[0].clone(); 3];
+    let deeper = ModelConfig { layers, ..config.clone() };
     let error = load_error(dir.path(), &deeper);
     assert!(error.contains("model.layers.2.") && error.contains("missing"), "{error}");
-    let shallower = ModelConfig { num_hidden_layers: 1, ..config };
+    let shallower = ModelConfig { layers: config.layers[..1].to_vec(), ..config };
     assert!(load_error(dir.path(), &shallower).contains("model.layers.1."));
 }
 

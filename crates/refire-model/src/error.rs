@@ -83,6 +83,22 @@ pub enum ModelError {
         /// The model's type.
         model_type: String,
     },
+    /// An index that places a tensor in a file without it.
+    #[error("{index}: tensor `{tensor}` is said to be in {file}, which doesn't hold it", index = index.display(), file = file.display())]
+    WrongShard {
+        /// The index.
+        index: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The file that should hold it.
+        file: PathBuf,
+    },
+    /// A head of its own in a model whose head shares the embedding's weight.
+    #[error("{path}: `lm_head.weight` differs from `model.embed_tokens.weight` although the configuration ties them; set `tie_word_embeddings` to false", path = path.display())]
+    HeadNotTied {
+        /// The file.
+        path: PathBuf,
+    },
     /// A tokenizer with ids beyond the embedding.
     #[error("{path}: the tokenizer's largest id is {largest}, the embedding has {rows} rows", path = path.display())]
     TokenizerTooLarge {

@@ -18,11 +18,14 @@ mod text;
 mod train;
 mod weights;
 
-pub use config::{ModelConfig, Rope, RopeScaling, TinyLlama};
+pub use config::{
+    Activation, AttentionSpec, Family, LayerSpec, MlpSpec, ModelConfig, MoeSpec, NormPlacement,
+    QkNorm, Rope, RopeScaling, TinyLlama,
+};
 pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
 pub use decoder::{Decoder, Rows};
 pub use error::ModelError;
-pub use nn::{Attention, Embedding, Layer, Linear, Mlp, RmsNorm};
+pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
 pub use text::{
     ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, RenderOptions, TextCodec,
@@ -32,4 +35,4 @@ pub use train::{
     AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, ScoreModel, ValueLearner,
     WeightHandle,
 };
-pub use weights::{load_weights, save_weights};
+pub use weights::{load_weights, load_weights_as, save_weights, save_weights_in_shards};

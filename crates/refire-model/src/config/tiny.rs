@@ -1,4 +1,6 @@
-use super::{ModelConfig, Rope, RopeScaling};
+use super::{
+    Activation, AttentionSpec, Family, LayerSpec, MlpSpec, ModelConfig, NormPlacement, Rope,
+};
 use serde_json::{Map, Value, json};
 
 /// The shape of a small Llama model that starts from nothing.
@@ -62,31 +64,63 @@ impl TinyLlama {
             ("attention_bias", json!(false)),
             ("mlp_bias", json!(false)),
             ("rope_theta", json!(10_000.0)),
+            ("bos_token_id", Value::Null),
             ("eos_token_id", json!(self.end_token)),
             ("initializer_range", json!(0.02)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()
         .collect();
+        let layer = LayerSpec {
+            norms: NormPlacement::Pre,
+            qk_norm: None,
+            rope: Some(Rope::new(10_000.0)),
+            window: None,
+            mlp: MlpSpec::Dense { fused: false },
+        };
         ModelConfig {
+            family: Family::Llama,
             vocab_size: self.vocab_size,
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.layers,
             num_attention_heads: self.heads,
             num_key_value_heads: self.heads,
             head_dim,
             rms_norm_eps: 1e-5,
+            norm_offset: false,
             max_position_embeddings: self.context,
             tie_word_embeddings: true,
             score_head: false,
-            attention_bias: false,
+            attention: AttentionSpec {
+                fused: false,
+                qkv_bias: false,
+                o_bias: false,
+                scale: (head_dim as f64).sqrt().recip(),
+                softcap: None,
+            },
             mlp_bias: false,
-            rope: Rope { theta: 10_000.0, scaling: RopeScaling::Default },
+            activation: Activation::Silu,
+            embedding_scale: 1.0,
+            final_softcap: None,
+            layers: vec![layer; self.layers],
+            router_aux_loss_coef: 0.001,
             eos_token_ids: vec![self.end_token],
             bos_token_id: None,
             initializer_range: 0.02,
             raw,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_written_reads_as_the_same_configuration() {
+        let config = TinyLlama::default().config();
+        let read = ModelConfig::from_map(config.raw.clone(), Path::new("config.json"));
+        assert_eq!(read.expect("valid"), config);
     }
 }

@@ -6,6 +6,8 @@ pub(super) struct Block {
     pub(super) keys: Vec<f32>,
     pub(super) values: Vec<f32>,
     pub(super) len: usize,
+    /// The tokens themselves, kept where they may have to be read again.
+    pub(super) tokens: Vec<u32>,
     capacity: usize,
     width: usize,
 }
@@ -13,7 +15,8 @@ pub(super) struct Block {
 impl Block {
     fn new(layers: usize, capacity: usize, width: usize) -> Self {
         let size = layers * capacity * width;
-        Self { keys: vec![0.0; size], values: vec![0.0; size], len: 0, capacity, width }
+        let (keys, values) = (vec![0.0; size], vec![0.0; size]);
+        Self { keys, values, len: 0, tokens: Vec::new(), capacity, width }
     }
 
     /// Start of a layer's token within `keys` and `values`.
@@ -74,6 +77,7 @@ impl KvCache {
     pub fn reset(&mut self, prefix: Option<KvPrefix>) {
         self.prefix = prefix;
         self.own.len = 0;
+        self.own.tokens.clear();
     }
 
     /// Turns the cache of a whole prompt into a prefix for others.
@@ -81,6 +85,18 @@ impl KvCache {
     /// A cache that itself has a prefix can't become one: `None`.
     pub fn into_prefix(self) -> Option<KvPrefix> {
         self.prefix.is_none().then(|| KvPrefix(Arc::new(self.own)))
+    }
+
+    /// Forgets the keys and values of all its tokens and gives the tokens; they will all be its
+    /// own.
+    pub(super) fn start_again(&mut self, layers: usize, width: usize) -> Vec<u32> {
+        let own = std::mem::take(&mut self.own.tokens);
+        let Some(prefix) = self.prefix.take() else {
+            self.own.len = 0;
+            return own;
+        };
+        self.own = Block::new(layers, prefix.len() + self.own.capacity, width);
+        [&prefix.0.tokens[..], &own].concat()
     }
 
     pub(super) fn prefix_len(&self) -> usize {

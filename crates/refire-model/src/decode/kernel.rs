@@ -4,6 +4,7 @@
 //! and adds the lanes in a fixed tree. A tile of several rows changes how often a weight is read,
 //! not how a sum is made.
 
+use crate::Activation;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -173,18 +174,47 @@ pub(super) fn add(y: &mut [f32], x: &[f32]) {
     y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
 }
 
+/// `y += scale * x`.
+pub(super) fn add_to(y: &mut [f32], x: &[f32], scale: f32) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += scale * x);
+}
+
 /// `x / sqrt(mean(x^2) + eps) * weight`, row by row.
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) {
     let width = weight.len();
     for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-        let scale = (x.iter().map(|v| v * v).sum::<f32>() / width as f32 + eps).sqrt();
+        let scale = root_mean_square(x, eps);
         y.iter_mut().zip(x.iter().zip(weight)).for_each(|(y, (x, w))| *y = x / scale * w);
     }
 }
 
-/// `gate = silu(gate) * up`.
-pub(super) fn swiglu(gate: &mut [f32], up: &[f32]) {
-    gate.iter_mut().zip(up).for_each(|(g, u)| *g = *g / (1.0 + (-*g).exp()) * u);
+/// The same in place.
+pub(super) fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
+    for x in x.chunks_exact_mut(weight.len()) {
+        let scale = root_mean_square(x, eps);
+        x.iter_mut().zip(weight).for_each(|(x, w)| *x = *x / scale * w);
+    }
+}
+
+fn root_mean_square(x: &[f32], eps: f32) -> f32 {
+    (x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32 + eps).sqrt()
+}
+
+/// `cap tanh(x / cap)`.
+pub(super) fn soft_cap(x: &mut [f32], cap: f32) {
+    x.iter_mut().for_each(|x| *x = (*x / cap).tanh() * cap);
+}
+
+/// `gate = act(gate) * up`.
+pub(super) fn gated(gate: &mut [f32], up: &[f32], act: Activation) {
+    let pairs = gate.iter_mut().zip(up);
+    match act {
+        Activation::Silu => pairs.for_each(|(g, u)| *g = *g / (1.0 + (-*g).exp()) * u),
+        Activation::GeluTanh => pairs.for_each(|(g, u)| {
+            let inner = (2.0 / std::f32::consts::PI).sqrt() * (*g + 0.044_715 * *g * *g * *g);
+            *g = 0.5 * *g * (1.0 + inner.tanh()) * u;
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ mod attend;
 mod cache;
 mod host;
 mod kernel;
+mod layer;
+mod run;
 mod slice;
+mod turns;
 
 pub use cache::{KvCache, KvPrefix};
 pub use host::HostDecoder;

@@ -52,7 +52,7 @@ impl Rows {
 
     pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), ModelError> {
         for (row, tokens) in self.0.iter().enumerate() {
-            let (context, rows) = (config.max_position_embeddings, config.vocab_size);
+            let (context, rows) = (config.context(), config.vocab_size);
             if tokens.len() > context {
                 return Err(ModelError::ContextLength { row, tokens: tokens.len(), context });
             }

@@ -1,42 +1,100 @@
-use super::{Linear, Positions};
-use crate::ModelConfig;
+use super::positions::Sight;
+use super::{INCOMPLETE, Linear, RmsNorm};
+use crate::{LayerSpec, ModelConfig, ModelError, QkNorm};
 use burn::module::Module;
 use burn::tensor::{Tensor, activation::softmax};
 
-/// Causal grouped-query attention with rotary positions.
+/// Causal grouped-query attention; which of the optional parts are there depends on the family.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// `[heads * d, hidden]`.
-    pub q_proj: Linear,
+    pub q_proj: Option<Linear>,
     /// `[kv_heads * d, hidden]`.
-    pub k_proj: Linear,
+    pub k_proj: Option<Linear>,
     /// `[kv_heads * d, hidden]`.
-    pub v_proj: Linear,
+    pub v_proj: Option<Linear>,
+    /// The three in one, `[(heads + 2 kv_heads) * d, hidden]`: Phi 3.
+    pub qkv_proj: Option<Linear>,
     /// `[hidden, heads * d]`.
     pub o_proj: Linear,
+    /// Of queries, before they are rotated: `[d]`, or `[heads * d]` over the whole projection.
+    pub q_norm: Option<RmsNorm>,
+    /// Of keys: `[d]` or `[kv_heads * d]`.
+    pub k_norm: Option<RmsNorm>,
+}
+
+/// The maps to queries, keys and values.
+pub(crate) enum Projections<'a> {
+    Separate([&'a Linear; 3]),
+    Fused(&'a Linear),
 }
 
 impl Attention {
+    pub(crate) fn projections(&self) -> Result<Projections<'_>, ModelError> {
+        match (&self.qkv_proj, &self.q_proj, &self.k_proj, &self.v_proj) {
+            (Some(fused), ..) => Ok(Projections::Fused(fused)),
+            (None, Some(q), Some(k), Some(v)) => Ok(Projections::Separate([q, k, v])),
+            _ => Err(INCOMPLETE),
+        }
+    }
+
     /// `[rows * time, hidden]` to the same.
-    pub(crate) fn forward(
+    pub(super) fn forward(
         &self,
         x: Tensor<2>,
         rows: usize,
-        positions: &Positions,
+        sight: &Sight<'_>,
+        spec: &LayerSpec,
         config: &ModelConfig,
-    ) -> Tensor<2> {
+    ) -> Result<Tensor<2>, ModelError> {
         let (n, d) = (x.dims()[0], config.head_dim);
         let (time, heads, kv) = (n / rows, config.num_attention_heads, config.num_key_value_heads);
+        let [q, k, v] = self.project(x, config)?;
         let split = |y: Tensor<2>, heads| y.reshape([rows, time, heads, d]);
-        let q = positions.rotate(split(self.q_proj.forward(x.clone()), heads));
-        let k = positions.rotate(split(self.k_proj.forward(x.clone()), kv)).swap_dims(1, 2);
-        let v = split(self.v_proj.forward(x), kv).swap_dims(1, 2);
+        let prepare = |y, norm: &Option<RmsNorm>, heads| {
+            sight.rotate(split(normalized(y, norm, spec.qk_norm, d), heads))
+        };
+        let q = prepare(q, &self.q_norm, heads);
+        let k = prepare(k, &self.k_norm, kv).swap_dims(1, 2);
+        let v = split(v, kv).swap_dims(1, 2);
         // Query heads that share a key head become rows of one product: keys are never repeated.
         let groups = heads / kv;
-        let q = (q / (d as f64).sqrt()).swap_dims(1, 2).reshape([rows, kv, groups * time, d]);
-        let scores = q.matmul(k.swap_dims(2, 3)) + positions.mask.clone();
-        let mixed = softmax(scores, 3).matmul(v);
+        let q = q * config.attention.scale;
+        let q = q.swap_dims(1, 2).reshape([rows, kv, groups * time, d]);
+        let scores = q.matmul(k.swap_dims(2, 3));
+        let scores = match config.attention.softcap {
+            Some(cap) => (scores * cap.recip()).tanh() * cap,
+            None => scores,
+        };
+        let mixed = softmax(scores + sight.mask.clone(), 3).matmul(v);
         let joined = mixed.reshape([rows, heads, time, d]).swap_dims(1, 2);
-        self.o_proj.forward(joined.reshape([n, heads * d]))
+        Ok(self.o_proj.forward(joined.reshape([n, heads * d])))
+    }
+
+    /// Queries, keys and values, `[n, heads * d]` each.
+    fn project(&self, x: Tensor<2>, config: &ModelConfig) -> Result<[Tensor<2>; 3], ModelError> {
+        Ok(match self.projections()? {
+            Projections::Separate(projections) => {
+                projections.map(|projection| projection.forward(x.clone()))
+            }
+            Projections::Fused(fused) => {
+                let y = fused.forward(x);
+                let [q, kv] = config.projection_widths();
+                [(0, q), (q, kv), (q + kv, kv)]
+                    .map(|(start, width)| y.clone().narrow(1, start, width))
+            }
+        })
+    }
+}
+
+/// `[n, heads * d]`, normalised head by head or as a whole.
+fn normalized(x: Tensor<2>, norm: &Option<RmsNorm>, kind: Option<QkNorm>, d: usize) -> Tensor<2> {
+    match (norm, kind) {
+        (Some(norm), Some(QkNorm::Head)) => {
+            let [n, width] = x.dims();
+            norm.forward(x.reshape([n * width / d, d])).reshape([n, width])
+        }
+        (Some(norm), _) => norm.forward(x),
+        (None, _) => x,
     }
 }

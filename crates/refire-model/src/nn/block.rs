@@ -1,52 +1,74 @@
-use super::{Attention, Linear, Positions, RmsNorm};
-use crate::ModelConfig;
+use super::positions::Positions;
+use super::{Attention, Mlp, RmsNorm, Routing};
+use crate::{ModelConfig, ModelError, NormPlacement};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::silu};
+use burn::tensor::Tensor;
 
-/// SwiGLU: `down(silu(gate(x)) * up(x))`.
-#[derive(Module, Debug)]
-pub struct Mlp {
-    /// `[intermediate, hidden]`.
-    pub gate_proj: Linear,
-    /// `[intermediate, hidden]`.
-    pub up_proj: Linear,
-    /// `[hidden, intermediate]`.
-    pub down_proj: Linear,
-}
-
-impl Mlp {
-    /// `[n, hidden]` to the same.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate = silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
-    }
-}
-
-/// One block: attention and feed-forward, each after its norm and around its residual.
+/// One block: attention and feed-forward, each normalised and around its residual.
 #[derive(Module, Debug)]
 pub struct Layer {
     /// Attention.
     pub self_attn: Attention,
     /// Feed-forward.
     pub mlp: Mlp,
-    /// Before attention.
-    pub input_layernorm: RmsNorm,
-    /// Before the feed-forward layer.
+    /// Before attention; absent in layers that only normalise afterwards.
+    pub input_layernorm: Option<RmsNorm>,
+    /// In the layers that only normalise before: before the feed-forward layer. Elsewhere: of what
+    /// attention gives.
     pub post_attention_layernorm: RmsNorm,
+    /// Before the feed-forward layer, in layers that normalise before and after.
+    pub pre_feedforward_layernorm: Option<RmsNorm>,
+    /// Of what the feed-forward layer gives.
+    pub post_feedforward_layernorm: Option<RmsNorm>,
+}
+
+/// A layer's norms by what they do.
+pub(crate) struct Norms<'a> {
+    pub(crate) before_attention: Option<&'a RmsNorm>,
+    pub(crate) after_attention: Option<&'a RmsNorm>,
+    pub(crate) before_mlp: Option<&'a RmsNorm>,
+    pub(crate) after_mlp: Option<&'a RmsNorm>,
 }
 
 impl Layer {
-    /// `[rows * time, hidden]` to the same.
+    pub(crate) fn norms(&self, placement: NormPlacement) -> Norms<'_> {
+        let after = Some(&self.post_attention_layernorm);
+        let (after_attention, before_mlp) = match placement {
+            NormPlacement::Pre => (None, after),
+            NormPlacement::Post => (after, None),
+            NormPlacement::Sandwich => (after, self.pre_feedforward_layernorm.as_ref()),
+        };
+        Norms {
+            before_attention: self.input_layernorm.as_ref(),
+            after_attention,
+            before_mlp,
+            after_mlp: self.post_feedforward_layernorm.as_ref(),
+        }
+    }
+
+    /// `[rows * time, hidden]` to the same; and where tokens were sent, if there are experts.
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
         rows: usize,
+        index: usize,
         positions: &Positions,
         config: &ModelConfig,
-    ) -> Tensor<2> {
-        let normed = self.input_layernorm.forward(x.clone());
-        let x = x + self.self_attn.forward(normed, rows, positions, config);
-        let normed = self.post_attention_layernorm.forward(x.clone());
-        x + self.mlp.forward(normed)
+    ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
+        let (spec, sight) = (&config.layers[index], positions.layer(index));
+        let norms = self.norms(spec.norms);
+        let normed = normalized(norms.before_attention, x.clone());
+        let mixed = self.self_attn.forward(normed, rows, &sight, spec, config)?;
+        let x = x + normalized(norms.after_attention, mixed);
+        let normed = normalized(norms.before_mlp, x.clone());
+        let (fed, routing) = self.mlp.forward(normed, &sight, &spec.mlp, config.activation)?;
+        Ok((x + normalized(norms.after_mlp, fed), routing))
+    }
+}
+
+fn normalized(norm: Option<&RmsNorm>, x: Tensor<2>) -> Tensor<2> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }

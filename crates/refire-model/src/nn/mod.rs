@@ -2,14 +2,23 @@
 
 mod attention;
 mod block;
-mod rotary;
+mod mlp;
+mod moe;
+mod positions;
+mod routing;
 
 pub use attention::Attention;
-pub use block::{Layer, Mlp};
-pub(crate) use rotary::Positions;
+pub(crate) use attention::Projections;
+pub use block::Layer;
+pub use mlp::{Expert, Mlp};
+pub(crate) use mlp::{MlpParts, is_expert};
+pub(crate) use positions::Positions;
+pub use routing::Routing;
+pub(crate) use routing::{router_weights, softmax};
 
+use crate::ModelError;
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 /// A linear map; `weight` is `[out, in]` as on disk.
 #[derive(Module, Debug)]
@@ -45,20 +54,35 @@ impl Embedding {
     }
 }
 
-/// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension.
+/// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension, or `* (1 + weight)`.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
-    /// `[hidden]`.
+    /// `[width]`.
     pub weight: Param<Tensor<1>>,
     /// Added to the mean square.
     #[module(skip)]
     pub eps: f64,
+    /// The factor is `1 + weight`: Gemma's norms.
+    #[module(skip)]
+    pub offset: bool,
 }
 
 impl RmsNorm {
-    /// Normalises `[n, hidden]`.
+    /// Normalises `[n, width]`; in 32 bits, whatever the format of `x`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let (dtype, weight) = (x.dtype(), self.weight.val());
+        if dtype == DType::F32 {
+            return self.normalized(x, weight);
+        }
+        self.normalized(x.cast(DType::F32), weight.cast(DType::F32)).cast(dtype)
+    }
+
+    fn normalized(&self, x: Tensor<2>, weight: Tensor<1>) -> Tensor<2> {
         let scale = ((x.clone() * x.clone()).mean_dim(1) + self.eps).sqrt();
-        x / scale * self.weight.val().unsqueeze()
+        let weight = if self.offset { weight + 1.0 } else { weight };
+        x / scale * weight.unsqueeze()
     }
 }
+
+/// For layers that were put together without what they need.
+const INCOMPLETE: ModelError = ModelError::Weights { reason: "a layer lacks a projection" };

@@ -1,7 +1,7 @@
 //! From a token batch to hidden states at its targets, and from flat statistics to `[rows, time]`.
 
 use crate::decoder::EmbeddingEdit;
-use crate::{Decoder, ModelError, Rows};
+use crate::{Decoder, ModelError, Routing, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use refire_core::{BoxError, KlDirection, Needs, Purpose, Stream};
@@ -103,11 +103,19 @@ impl Plan {
 
     /// Hidden states at the targets, `[n, hidden]`, tracked if the decoder's weights are.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
+        Ok(self.hidden_and_routing(decoder)?.0)
+    }
+
+    /// Hidden states at the targets, and how all tokens were sent to experts.
+    pub(crate) fn hidden_and_routing(
+        &self,
+        decoder: &Decoder,
+    ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
         let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.rows, decoder));
         let edit = EmbeddingEdit { blend: self.blend.as_ref(), noise };
-        let hidden = decoder.hidden_with(&self.rows, edit)?;
+        let (hidden, routing) = decoder.hidden_with(&self.rows, edit)?;
         let sources = positions(&self.sources, &hidden.device());
-        Ok(hidden.select(0, sources))
+        Ok((hidden.select(0, sources), routing))
     }
 
     /// The head over these targets; `reference` covers those of the whole batch.
@@ -184,7 +192,8 @@ fn blend(batch: &TokenBatch, segments: &[usize]) -> Option<(Rows, f64)> {
 
 /// The decoder's last layer, untracked.
 pub(crate) fn layer(decoder: &Decoder) -> HeadLayer {
-    HeadLayer::new(decoder.head_weight().inner())
+    let head = decoder.head();
+    HeadLayer { weight: head.weight.inner(), ..head }
 }
 
 /// Statistics of all shards in one result.

@@ -1,4 +1,5 @@
 use crate::decoder::{VisitParam, visit_params};
+use crate::nn::is_expert;
 use crate::{Decoder, ModelError};
 use burn::tensor::{Gradients, Tensor};
 use std::collections::BTreeMap;
@@ -58,9 +59,16 @@ struct Collect<'a> {
 
 impl VisitParam for Collect<'_> {
     fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
-        if let Some(grad) = tensor.grad(self.grads) {
-            let count = tensor.dims().iter().product::<usize>();
-            self.sum.add(path, grad.reshape([count]));
+        let count = tensor.dims().iter().product::<usize>();
+        match tensor.grad(self.grads) {
+            Some(grad) => self.sum.add(path, grad.reshape([count])),
+            // No token was sent to this expert: the optimiser goes on with a gradient of 0, as it
+            // does in transformers, where all experts are one tensor.
+            None if is_expert(path) => {
+                let like = tensor.inner();
+                self.sum.add(path, Tensor::zeros([count], (&like.device(), like.dtype())));
+            }
+            None => {}
         }
     }
 }

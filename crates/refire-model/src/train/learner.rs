@@ -10,7 +10,7 @@ use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
-use refire_core::BoxError;
+use refire_core::{BoxError, Metric};
 use refire_objective::head::HeadStats;
 use refire_objective::{
     Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, ObjectiveError, Policy, StepReport,
@@ -32,12 +32,22 @@ pub struct LearnerConfig {
     /// where single operations use one thread only (the CPU backend); results depend on the
     /// number of shards in their last bits, and never on the number of threads.
     pub shards: usize,
+    /// Weight of the loss that keeps a mixture's experts equally busy ([`Routing::loss`](crate::Routing::loss)), added
+    /// to the objective in each call of `accumulate`, over all tokens of its batch, as
+    /// transformers does per micro-batch; usually the model's `router_aux_loss_coef`. `None`
+    /// leaves it out, as transformers does unless asked for `output_router_logits`.
+    pub router_aux_loss_coef: Option<f64>,
 }
 
 impl Default for LearnerConfig {
     /// torch's AdamW and the usual clipping at 1.
     fn default() -> Self {
-        Self { adamw: AdamWConfig::default(), max_grad_norm: Some(1.0), shards: 1 }
+        Self {
+            adamw: AdamWConfig::default(),
+            max_grad_norm: Some(1.0),
+            shards: 1,
+            router_aux_loss_coef: None,
+        }
     }
 }
 
@@ -48,6 +58,12 @@ impl LearnerConfig {
         if let Some(norm) = self.max_grad_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
             let (field, expected) = ("max_grad_norm", "a positive number, or nothing");
             problems.push(ObjectiveError::OutOfRange { field, value: norm.to_string(), expected });
+        }
+        let weight = self.router_aux_loss_coef;
+        if let Some(weight) = weight.filter(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            let (field, expected) = ("router_aux_loss_coef", "a number from 0, or nothing");
+            let value = weight.to_string();
+            problems.push(ObjectiveError::OutOfRange { field, value, expected });
         }
         if self.shards == 0 {
             let (field, expected) = ("shards", "at least 1");
@@ -179,7 +195,9 @@ impl Policy for Learner {
         // Clones of handles, dropped before the update.
         let weights = self.weights.with(|decoder, _| decoder.valid())?;
         let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights));
-        let shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
+        let mut shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
+        let balance = self.config.router_aux_loss_coef;
+        let balance = balance.and_then(|weight| Shard::balance(&mut shards, weight));
         let (needs, reference) = (query.needs, reference(batch, query)?);
         let reference = reference.as_ref();
         if let Some(coefficients) = query.coefficients {
@@ -189,7 +207,7 @@ impl Policy for Learner {
             };
             let walked: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
             let (stats, grads): (Vec<_>, Vec<_>) = walked.into_iter().unzip();
-            let report = report(&loss(joined(&shards, stats)?)?)?;
+            let report = with_balance(report(&loss(joined(&shards, stats)?)?)?, balance)?;
             self.add(shards.into_par_iter().zip(grads).map(Shard::backward).collect());
             return Ok(report);
         }
@@ -197,7 +215,7 @@ impl Policy for Learner {
         let stats: Vec<HeadStats> = stats.collect::<Result<_, _>>()?;
         let leaves = Leaves::new(joined(&shards, stats)?);
         let loss = loss(leaves.0.clone())?;
-        let report = report(&loss)?;
+        let report = with_balance(report(&loss)?, balance)?;
         if let Some(grads) = leaves.gradients(&loss) {
             let walk = |shard: &Shard<'_>| {
                 let grads = grads.clone().map(|grad| shard.plan.gather(grad));
@@ -339,6 +357,17 @@ pub(super) fn report(loss: &Loss) -> Result<LossReport, BoxError> {
         return Err(ModelError::NotFinite { what: "the loss", value }.into());
     }
     Ok(LossReport { total: f64::from(total), metrics: loss.metrics.clone() })
+}
+
+/// The report with the experts' balance beside the objective's own metrics.
+fn with_balance(report: LossReport, balance: Option<Tensor<1>>) -> Result<LossReport, BoxError> {
+    let Some(balance) = balance else { return Ok(report) };
+    let value = balance.try_into_scalar::<f32>().map_err(|error| ModelError::Device {
+        what: "the router's auxiliary loss".to_owned(),
+        reason: error.to_string(),
+    })?;
+    let metric = Metric::mean("router_aux_loss", f64::from(value), 1.0);
+    Ok(LossReport { metrics: [report.metrics, vec![metric]].concat(), ..report })
 }
 
 /// A frozen policy that could not be made.

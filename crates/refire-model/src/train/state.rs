@@ -3,7 +3,7 @@
 use super::Learner;
 use super::adamw::Moments;
 use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
-use crate::weights::{NamedTensor, TensorFiles, save_weights, write_tensors};
+use crate::weights::{NamedTensor, TensorFiles, save_weights_in_shards, write_tensors};
 use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -70,7 +70,8 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
 
 /// Writes a decoder's weights alone, exactly.
 pub(super) fn save_decoder(decoder: &Decoder, dir: &Path) -> Result<(), ModelError> {
-    save_weights(decoder, dir, Dtype::F32)
+    // One file whatever its size: it is read as a whole.
+    save_weights_in_shards(decoder, dir, Dtype::F32, u64::MAX)
 }
 
 /// Weights for a decoder like this one, without gradient, from what [`save_decoder`] wrote.

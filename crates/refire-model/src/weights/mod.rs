@@ -1,12 +1,14 @@
 //! Weights in safetensors files: read in place, written tensor by tensor.
 
+mod files;
 mod read;
+mod shards;
 mod write;
 
-pub(crate) use read::TensorFiles;
-pub use read::load_weights;
-pub use write::save_weights;
+pub(crate) use files::TensorFiles;
+pub use read::{load_weights, load_weights_as};
 pub(crate) use write::{NamedTensor, write_tensors};
+pub use write::{save_weights, save_weights_in_shards};
 
 use crate::ModelError;
 use burn::tensor::Tensor;

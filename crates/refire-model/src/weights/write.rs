@@ -1,4 +1,4 @@
-use super::host_values;
+use super::{host_values, shards};
 use crate::decoder::{VisitParam, visit_params};
 use crate::{Decoder, ModelError};
 use burn::tensor::Tensor;
@@ -10,17 +10,49 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Writes `model.safetensors` into a folder, with the names and orientation of Hugging Face.
+/// Most bytes of a file that [`save_weights`] writes: 5 GB.
+const SHARD_BYTES: u64 = 5_000_000_000;
+
+/// Writes a decoder's weights into a folder, with the names and orientation of Hugging Face:
+/// `model.safetensors`, or shards of at most 5 GB with an index.
 ///
-/// A tied head is left out, as transformers expects. The file appears under its name only when it
-/// is complete.
+/// A tied head is left out, as transformers expects. Files appear under their names only when they
+/// are complete; those of an earlier model in the folder are removed then.
 ///
 /// # Errors
-/// When the file can't be written or a tensor can't be read from its device.
+/// When a file can't be written or a tensor can't be read from its device.
 pub fn save_weights(decoder: &Decoder, dir: &Path, dtype: Dtype) -> Result<(), ModelError> {
+    save_weights_in_shards(decoder, dir, dtype, SHARD_BYTES)
+}
+
+/// As [`save_weights`], in shards of at most so many bytes of tensors; a larger tensor has a file
+/// to itself.
+///
+/// # Errors
+/// As for [`save_weights`].
+pub fn save_weights_in_shards(
+    decoder: &Decoder,
+    dir: &Path,
+    dtype: Dtype,
+    shard_bytes: u64,
+) -> Result<(), ModelError> {
     let mut named = Collect(Vec::new());
     visit_params(decoder, &mut named);
-    write_tensors(&dir.join("model.safetensors"), named.0, dtype)
+    let sizes: Vec<u64> = named.0.iter().map(|tensor| tensor.bytes(dtype) as u64).collect();
+    let counts = shards::cut(&sizes, shard_bytes);
+    let names = shards::names(counts.len());
+    let mut tensors = named.0.into_iter();
+    let (mut placed, mut parameters) = (Vec::new(), 0);
+    for (name, count) in names.iter().zip(counts) {
+        let shard: Vec<NamedTensor> = tensors.by_ref().take(count).collect();
+        placed.extend(shard.iter().map(|tensor| (tensor.name.clone(), name.clone())));
+        parameters += shard.iter().map(|tensor| tensor.count() as u64).sum::<u64>();
+        write_tensors(&dir.join(name), shard, dtype)?;
+    }
+    if names.len() > 1 {
+        shards::write_index(dir, placed, parameters, sizes.iter().sum())?;
+    }
+    shards::remove_others(dir, &names)
 }
 
 /// A tensor to be written, flattened, with its real shape.
@@ -28,6 +60,16 @@ pub(crate) struct NamedTensor {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) tensor: Tensor<1>,
+}
+
+impl NamedTensor {
+    fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn bytes(&self, dtype: Dtype) -> usize {
+        self.count() * if dtype == Dtype::F32 { 4 } else { 2 }
+    }
 }
 
 struct Collect(Vec<NamedTensor>);
@@ -98,7 +140,6 @@ impl View for Lazy<'_> {
     }
 
     fn data_len(&self) -> usize {
-        let count: usize = self.tensor.shape.iter().product();
-        count * if self.dtype == Dtype::F32 { 4 } else { 2 }
+        self.tensor.bytes(self.dtype)
     }
 }

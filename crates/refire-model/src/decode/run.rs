@@ -1,0 +1,279 @@
+//! One call of the decoder: all new tokens of all sequences through all layers.
+
+use super::attend::Attend;
+use super::host::HostDecoder;
+use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
+use super::layer::{HostGated, HostLayer, HostLinear, HostMlp};
+use super::slice::Weight;
+use super::turns::Table;
+use super::{KvCache, Work};
+use crate::nn::{router_weights, softmax};
+use crate::{ModelConfig, MoeSpec};
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Buffers of one call, `[tokens, width]` each.
+pub(super) struct Run<'a> {
+    host: &'a HostDecoder,
+    config: &'a ModelConfig,
+    tables: Vec<Table>,
+    eps: f32,
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    mixed: Vec<f32>,
+    delta: Vec<f32>,
+    scratch: Scratch,
+}
+
+/// Buffers of products.
+struct Scratch {
+    parallel: bool,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    turned: Vec<f32>,
+    scores: Vec<f32>,
+    /// Inputs and outputs of one expert.
+    sent: Vec<f32>,
+    returned: Vec<f32>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(host: &'a HostDecoder, work: &[Work<'_>], parallel: bool) -> Self {
+        let config = &host.config;
+        let m: usize = work.iter().map(|w| w.tokens.len()).sum();
+        let [q_width, _] = config.projection_widths();
+        Self {
+            host,
+            config,
+            tables: host.turns.tables(work),
+            eps: config.rms_norm_eps as f32,
+            x: vec![0.0; m * config.hidden_size],
+            normed: vec![0.0; m * config.hidden_size],
+            mixed: vec![0.0; m * q_width],
+            q: Vec::new(),
+            k: Vec::new(),
+            v: Vec::new(),
+            delta: Vec::new(),
+            scratch: Scratch {
+                parallel,
+                gate: Vec::new(),
+                up: Vec::new(),
+                turned: Vec::new(),
+                scores: Vec::new(),
+                sent: Vec::new(),
+                returned: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn forward(mut self, work: &mut [Work<'_>]) {
+        self.embed(work);
+        for (index, layer) in self.host.layers.iter().enumerate() {
+            self.normalize(&layer.before_attention);
+            self.project(layer);
+            self.remember(index, layer, work);
+            self.attend(index, layer, work);
+            let (scratch, o) = (&mut self.scratch, &layer.o);
+            scratch.apply(o, &self.mixed, &mut self.delta);
+            self.join(&layer.after_attention);
+            self.normalize(&layer.before_mlp);
+            self.mlp(layer);
+            self.join(&layer.after_mlp);
+        }
+        self.logits(work);
+        for item in work {
+            item.cache.own.len += item.tokens.len();
+        }
+    }
+
+    fn embed(&mut self, work: &[Work<'_>]) {
+        let (width, scale) = (self.config.hidden_size, self.config.embedding_scale as f32);
+        let embedding = self.host.embedding.get();
+        let tokens = work.iter().flat_map(|w| w.tokens);
+        for (x, token) in self.x.chunks_exact_mut(width).zip(tokens) {
+            x.copy_from_slice(&embedding[*token as usize * width..][..width]);
+            if scale != 1.0 {
+                x.iter_mut().for_each(|x| *x *= scale);
+            }
+        }
+    }
+
+    /// What the next part reads: the residual stream, normalised where there is a norm.
+    fn normalize(&mut self, norm: &Option<Weight>) {
+        match norm {
+            Some(norm) => rms_norm(&self.x, norm.get(), self.eps, &mut self.normed),
+            None => self.normed.copy_from_slice(&self.x),
+        }
+    }
+
+    /// Adds what a part gave, normalised where there is a norm, to the residual stream.
+    fn join(&mut self, norm: &Option<Weight>) {
+        if let Some(norm) = norm {
+            rms_norm_in_place(&mut self.delta, norm.get(), self.eps);
+        }
+        add(&mut self.x, &self.delta);
+    }
+
+    fn project(&mut self, layer: &HostLayer) {
+        let [q, k, v] = &layer.qkv;
+        self.scratch.apply(q, &self.normed, &mut self.q);
+        self.scratch.apply(k, &self.normed, &mut self.k);
+        self.scratch.apply(v, &self.normed, &mut self.v);
+        // A norm as wide as a head is one of each head.
+        for (norm, values) in [(&layer.q_norm, &mut self.q), (&layer.k_norm, &mut self.k)] {
+            if let Some(norm) = norm {
+                rms_norm_in_place(values, norm.get(), self.eps);
+            }
+        }
+    }
+
+    /// Rotates queries and keys, and puts keys and values into the caches: a prompt's tokens see
+    /// one another.
+    fn remember(&mut self, index: usize, layer: &HostLayer, work: &mut [Work<'_>]) {
+        let [q_width, kv_width] = self.config.projection_widths();
+        let (head_dim, scale) = (self.config.head_dim, self.config.attention.scale as f32);
+        let table = layer.rope.map(|rope| &self.tables[rope]);
+        let mut row = 0;
+        for item in work.iter_mut() {
+            let cache = &mut *item.cache;
+            for i in 0..item.tokens.len() {
+                let q = &mut self.q[row * q_width..][..q_width];
+                let k = &mut self.k[row * kv_width..][..kv_width];
+                if let Some(table) = table {
+                    table.rotate(q, head_dim, row);
+                    table.rotate(k, head_dim, row);
+                }
+                q.iter_mut().for_each(|q| *q *= scale);
+                let at = cache.own.at(index, cache.own.len + i);
+                cache.own.keys[at..at + kv_width].copy_from_slice(k);
+                let v = &self.v[row * kv_width..][..kv_width];
+                cache.own.values[at..at + kv_width].copy_from_slice(v);
+                row += 1;
+            }
+        }
+    }
+
+    fn attend(&mut self, index: usize, layer: &HostLayer, work: &[Work<'_>]) {
+        let c = self.config;
+        let [q_width, _] = c.projection_widths();
+        let mut sights: Vec<(&KvCache, usize)> = Vec::with_capacity(self.x.len() / c.hidden_size);
+        for item in work {
+            let own = item.cache.own.len;
+            sights.extend((1..=item.tokens.len()).map(|i| (&*item.cache, own + i)));
+        }
+        let attend =
+            |scores: &mut Vec<f32>, out: &mut [f32], query: &[f32], sight: (&KvCache, usize)| {
+                let (cache, own) = sight;
+                let seen = cache.prefix_len() + own;
+                Arch::new().dispatch(Attend {
+                    query,
+                    cache,
+                    layer: index,
+                    own,
+                    first: layer.window.map_or(0, |window| seen.saturating_sub(window)),
+                    softcap: c.attention.softcap.map(|cap| cap as f32),
+                    head_dim: c.head_dim,
+                    groups: c.num_attention_heads / c.num_key_value_heads,
+                    out,
+                    scores,
+                });
+            };
+        if self.scratch.parallel {
+            let rows = self.mixed.par_chunks_mut(q_width).zip(self.q.par_chunks(q_width));
+            rows.zip(&sights).for_each_init(Vec::new, |scores, ((out, query), sight)| {
+                attend(scores, out, query, *sight);
+            });
+        } else {
+            let rows = self.mixed.chunks_mut(q_width).zip(self.q.chunks(q_width));
+            rows.zip(&sights).for_each(|((out, query), sight)| {
+                attend(&mut self.scratch.scores, out, query, *sight);
+            });
+        }
+    }
+
+    fn mlp(&mut self, layer: &HostLayer) {
+        match &layer.mlp {
+            HostMlp::Dense(maps) => {
+                self.scratch.gated(maps, &self.normed, &mut self.delta, self.config);
+            }
+            HostMlp::Experts { router, experts, spec } => self.experts(router, experts, spec),
+        }
+    }
+
+    /// Each expert reads the tokens that were sent to it. What a token gets back is added up in
+    /// the order of experts, so that it doesn't depend on the other tokens.
+    fn experts(&mut self, router: &HostLinear, experts: &[HostGated], spec: &MoeSpec) {
+        let width = self.config.hidden_size;
+        let mut probabilities = Vec::new();
+        self.scratch.apply(router, &self.normed, &mut probabilities);
+        let mut sent: Vec<Vec<(usize, f32)>> = vec![Vec::new(); spec.experts];
+        for (row, probabilities) in probabilities.chunks_exact_mut(spec.experts).enumerate() {
+            softmax(probabilities);
+            for (expert, weight) in router_weights(probabilities, spec.active, spec.normalize) {
+                sent[expert].push((row, weight));
+            }
+        }
+        self.delta.clear();
+        self.delta.resize(self.x.len(), 0.0);
+        let mut input = std::mem::take(&mut self.scratch.sent);
+        let mut output = std::mem::take(&mut self.scratch.returned);
+        for (maps, rows) in experts.iter().zip(&sent).filter(|(_, rows)| !rows.is_empty()) {
+            input.clear();
+            for (row, _) in rows {
+                input.extend_from_slice(&self.normed[row * width..][..width]);
+            }
+            self.scratch.gated(maps, &input, &mut output, self.config);
+            for ((row, weight), output) in rows.iter().zip(output.chunks_exact(width)) {
+                add_to(&mut self.delta[row * width..][..width], output, *weight);
+            }
+        }
+        (self.scratch.sent, self.scratch.returned) = (input, output);
+    }
+
+    fn logits(&mut self, work: &mut [Work<'_>]) {
+        let (h, vocab) = (self.config.hidden_size, self.config.vocab_size);
+        let mut last = Vec::with_capacity(work.len() * h);
+        let mut row = 0;
+        for item in work.iter() {
+            row += item.tokens.len();
+            last.extend_from_slice(&self.x[(row - 1) * h..row * h]);
+        }
+        let mut normed = vec![0.0; last.len()];
+        rms_norm(&last, self.host.norm.get(), self.eps, &mut normed);
+        let weight = self.host.head.as_ref().unwrap_or(&self.host.embedding).get();
+        let shape = [work.len(), vocab, h];
+        let mut logits = vec![0.0; work.len() * vocab];
+        let scratch = &mut self.scratch;
+        linear(&normed, weight, None, &mut logits, shape, &mut scratch.turned, scratch.parallel);
+        if let Some(cap) = self.config.final_softcap {
+            soft_cap(&mut logits, cap as f32);
+        }
+        for (item, logits) in work.iter_mut().zip(logits.chunks_exact(vocab)) {
+            item.logits.copy_from_slice(logits);
+        }
+    }
+}
+
+impl Scratch {
+    /// `y = x W^T + b`.
+    fn apply(&mut self, map: &HostLinear, x: &[f32], y: &mut Vec<f32>) {
+        let weight = map.weight();
+        let columns = weight.len() / map.rows.max(1);
+        let m = x.len() / columns.max(1);
+        y.resize(m * map.rows, 0.0);
+        let shape = [m, map.rows, columns];
+        linear(x, weight, map.bias(), y, shape, &mut self.turned, self.parallel);
+    }
+
+    fn gated(&mut self, maps: &HostGated, x: &[f32], y: &mut Vec<f32>, config: &ModelConfig) {
+        let (mut gate, mut up) = (std::mem::take(&mut self.gate), std::mem::take(&mut self.up));
+        self.apply(&maps.gate, x, &mut gate);
+        self.apply(&maps.up, x, &mut up);
+        gated(&mut gate, &up, config.activation);
+        self.apply(&maps.down, &gate, y);
+        (self.gate, self.up) = (gate, up);
+    }
+}

@@ -1,0 +1,187 @@
+//! Every family with random weights: what is decoded equals what is read at once, and what is
+//! written reads again.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use burn::tensor::Device;
+use refire_core::Needs;
+use refire_model::{
+    Decode, Decoder, Family, HostDecoder, KvCache, Learner, LearnerConfig, ModelConfig, Rows, Work,
+    load_weights,
+};
+use refire_objective::{Dtype, HeadQuery, Loss, Policy, TokenBatch};
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn config(family: Family, more: Value) -> ModelConfig {
+    let mut raw = json!({
+        "model_type": family.model_type(), "vocab_size": 61, "hidden_size": 24,
+        "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 10, "max_position_embeddings": 64,
+        "initializer_range": 0.3, "sliding_window": 5, "moe_intermediate_size": 12,
+        "num_experts": 5, "num_experts_per_tok": 2, "query_pre_attn_scalar": 9,
+        "eos_token_id": 0, "bos_token_id": null, "dtype": "float32",
+    });
+    let all = raw.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    ModelConfig::from_map(all.clone(), Path::new("config.json")).unwrap()
+}
+
+/// All families, and what few of their models have.
+fn configs() -> Vec<ModelConfig> {
+    let factors = |f: f64| (0..5).map(|i| 1.0 + f * f64::from(i)).collect::<Vec<_>>();
+    let longrope = json!({
+        "rope_type": "longrope", "short_factor": factors(0.1), "long_factor": factors(0.7),
+    });
+    let mut configs: Vec<_> = Family::ALL.into_iter().map(|f| config(f, json!({}))).collect();
+    configs.extend([
+        config(
+            Family::Phi3,
+            json!({
+                "original_max_position_embeddings": 12, "rope_parameters": longrope,
+            }),
+        ),
+        config(Family::Phi3, json!({"partial_rotary_factor": 0.4})),
+        config(Family::Llama, json!({"attention_bias": true, "mlp_bias": true})),
+        config(
+            Family::Llama,
+            json!({"rope_scaling": {
+                "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16,
+            }}),
+        ),
+        config(Family::Qwen2, json!({"use_sliding_window": true, "max_window_layers": 1})),
+        config(
+            Family::Qwen3Moe,
+            json!({
+                "norm_topk_prob": true, "decoder_sparse_step": 2, "num_key_value_heads": 1,
+            }),
+        ),
+        config(
+            Family::Gemma3,
+            json!({"sliding_window_pattern": 2, "rope_scaling": {
+                "rope_type": "linear", "factor": 8.0,
+            }}),
+        ),
+    ]);
+    configs
+}
+
+fn each(check: impl Fn(&Decoder)) {
+    for config in configs() {
+        println!("{}", serde_json::to_string(&config.raw).unwrap());
+        check(&Decoder::init(&config, 4, &Device::flex()));
+    }
+}
+
+const TOKENS: [u32; 20] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 32, 38, 46, 2, 6, 43, 38, 32, 7];
+
+fn last_logits(decoder: &Decoder, tokens: &[u32]) -> Vec<f32> {
+    let logits = decoder.logits(tokens).unwrap();
+    logits.narrow(0, tokens.len() - 1, 1).into_data().iter::<f32>().collect()
+}
+
+fn read(host: &HostDecoder, cache: &mut KvCache, tokens: &[u32]) -> Vec<f32> {
+    let mut logits = vec![0.0; host.vocab()];
+    host.forward(&mut [Work { tokens, cache, logits: &mut logits }]).unwrap();
+    logits
+}
+
+fn close(a: &[f32], b: &[f32], what: &str) {
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{what}: {a} instead of {b}");
+    }
+}
+
+#[test]
+fn decoded_token_by_token_with_and_without_a_shared_prefix() {
+    each(|decoder| {
+        let host = HostDecoder::new(decoder).unwrap();
+        for shared in [0, 4, 15] {
+            let prefix = (shared > 0).then(|| {
+                let mut cache = host.cache(None, shared);
+                read(&host, &mut cache, &TOKENS[..shared]);
+                cache.into_prefix().unwrap()
+            });
+            let mut cache = host.cache(prefix, TOKENS.len());
+            for end in shared + 1..=TOKENS.len() {
+                let ours = read(&host, &mut cache, &TOKENS[end - 1..end]);
+                close(&ours, &last_logits(decoder, &TOKENS[..end]), &format!("{end} tokens"));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_same_bits_in_any_company() {
+    each(|decoder| {
+        let host = HostDecoder::new(decoder).unwrap();
+        let rows: Vec<&[u32]> = (1..8).map(|n| &TOKENS[n..][..2 * n - 1]).collect();
+        let alone: Vec<Vec<f32>> =
+            rows.iter().map(|row| read(&host, &mut host.cache(None, 20), row)).collect();
+        let mut caches: Vec<KvCache> = rows.iter().map(|_| host.cache(None, 20)).collect();
+        let mut logits = vec![vec![0.0; host.vocab()]; rows.len()];
+        let items = rows.iter().zip(&mut caches).zip(&mut logits);
+        let mut work: Vec<Work<'_>> =
+            items.map(|((tokens, cache), logits)| Work { tokens, cache, logits }).collect();
+        host.forward(&mut work).unwrap();
+        assert_eq!(logits, alone);
+    });
+}
+
+#[test]
+fn rows_of_a_batch_do_not_see_one_another() {
+    each(|decoder| {
+        let rows: Vec<Vec<u32>> = [2, 20, 9].map(|n| TOKENS[..n].to_vec()).into();
+        let batch = Rows::new(rows.clone());
+        let hidden = decoder.hidden(&batch).unwrap();
+        for (index, row) in rows.into_iter().enumerate() {
+            let n = row.len();
+            let alone = decoder.hidden(&Rows::new(vec![row])).unwrap();
+            let values =
+                |t: burn::tensor::Tensor<2>| t.into_data().iter::<f32>().collect::<Vec<_>>();
+            let ours = hidden.clone().narrow(0, index * batch.width(), n);
+            close(&values(ours), &values(alone), "hidden states");
+        }
+    });
+}
+
+#[test]
+fn exported_folders_hold_the_same_model() {
+    each(|decoder| {
+        let dir = tempfile::tempdir().unwrap();
+        let learner = Learner::new(decoder.clone(), LearnerConfig::default());
+        learner.export(dir.path(), Dtype::F32).unwrap();
+        let config = ModelConfig::read(dir.path()).unwrap();
+        assert_eq!(config, decoder.config);
+        let again = load_weights(dir.path(), &config, &Device::flex()).unwrap();
+        assert_eq!(last_logits(&again, &TOKENS), last_logits(decoder, &TOKENS));
+    });
+}
+
+/// The gradient points where the loss falls: a small step against it lowers the loss by about its
+/// squared norm times the step.
+#[test]
+fn gradients_of_all_parameters() {
+    each(|decoder| {
+        let config = LearnerConfig { max_grad_norm: None, ..LearnerConfig::default() };
+        let mut learner = Learner::new(decoder.clone(), config);
+        let batch = TokenBatch::continuations([(&TOKENS[..1], &TOKENS[1..])]);
+        let query = HeadQuery {
+            needs: Needs::NONE,
+            temperature: &[1.0],
+            reference: None,
+            coefficients: None,
+        };
+        let loss = &mut |stats: refire_objective::TokenStats| {
+            Ok(Loss { total: stats.logprobs.mean().neg(), metrics: Vec::new() })
+        };
+        let before = learner.accumulate(&batch, &query, loss).unwrap().total;
+        let norms = learner.gradient_norms().unwrap();
+        let dense: Vec<_> = norms.iter().filter(|(path, _)| !path.contains("experts")).collect();
+        assert!(dense.iter().all(|(_, norm)| **norm > 0.0), "{dense:?}");
+        learner.step(1e-4).unwrap();
+        let after = learner.accumulate(&batch, &query, loss).unwrap().total;
+        assert!(after < before, "{after} after {before}");
+    });
+}
