@@ -1,18 +1,28 @@
 //! The engine that generates in this process.
 
+mod admit;
+mod beam;
 mod config;
 mod episodes;
+mod forcing;
+mod lane;
+mod memory;
+mod partner;
 mod plan;
 mod pool;
 mod row;
 mod run;
 #[cfg(test)]
 mod tests;
+mod trunk;
 
+pub use beam::{Beam, BeamSearch, EarlyStopping};
 pub use config::EngineConfig;
 pub use episodes::{EnvironmentFailure, Episodes};
 
-use crate::{Detokenize, SampleError};
+use crate::{Detokenize, Guides, SampleError};
+use lane::Lane;
+use partner::Partner;
 use plan::{Plan, Shape};
 use pool::Pool;
 use refire_core::{
@@ -24,11 +34,12 @@ use row::Shared;
 use run::{MakeEnvironment, Run, Sink};
 use std::path::Path;
 use std::sync::Arc;
+use trunk::Trunk;
 
 /// Generates on the CPU from a learner's weights, which it reads in place.
 ///
-/// A prompt is read once per request and its cache is shared by the completions. Completions are
-/// decoded together, up to `max_slots`; one that ends makes room for the next. Each has its own
+/// A prompt is read once and its cache shared by the completions; requests with equal prompts, or
+/// with a long common beginning, share it too. Completions are decoded together, up to `max_slots`; one that ends makes room for the next. Each has its own
 /// parameters and its own stream of draws, so tokens and log-probabilities have the same bits
 /// whatever else is generated, in whatever order, with however many slots and threads.
 ///
@@ -78,6 +89,8 @@ pub struct LocalEngine {
     shape: Shape,
     version: u64,
     pool: Pool,
+    guides: Option<Arc<dyn Guides>>,
+    partner: Option<Partner>,
 }
 
 impl std::fmt::Debug for LocalEngine {
@@ -104,27 +117,27 @@ impl LocalEngine {
         let (decoder, version) = handle.with(|decoder, v| (HostDecoder::new(decoder), v))?;
         let decoder = decoder?;
         let (shape, pool) = (shape(&decoder), Pool::default());
-        Ok(Self { handle, codec, config, decoder: Some(decoder), shape, version, pool })
+        let (decoder, guides, partner) = (Some(decoder), None, None);
+        Ok(Self { handle, codec, config, decoder, shape, version, pool, guides, partner })
     }
 
-    /// Memory for the caches of a call, in bytes: the most that its slots and the prompts being
-    /// continued can take, known before anything is generated.
+    /// With guides, for requests whose text must belong to a language.
+    pub fn with_guides(self, guides: Arc<dyn Guides>) -> Self {
+        Self { guides: Some(guides), ..self }
+    }
+
+    /// With another policy, for requests that blend the two
+    /// ([`SamplingParams::blend`](refire_core::SamplingParams::blend)).
     ///
-    /// All slots have the size that the longest completion may need. Caches are kept from call to
-    /// call, so an earlier call with more or longer completions counts on.
+    /// It has a cache of its own for each completion that blends. Its weights stay as they are:
+    /// neither `refresh` nor `release` touches them. `model_logprobs` are those of the engine's own
+    /// policy, `behaviour_logprobs` those of the blend.
     ///
     /// # Errors
-    /// For requests that can't be served.
-    pub fn memory(&self, requests: &[Request]) -> Result<usize, SampleError> {
-        let plans = self.plan(requests)?;
-        let completions: usize = plans.iter().map(|plan| plan.n).sum();
-        let slots = completions.min(self.config.max_slots);
-        let mut prompts: Vec<usize> = plans.iter().map(|plan| plan.prefix.len()).collect();
-        prompts.sort_unstable_by(|a, b| b.cmp(a));
-        let prompts: usize = prompts.iter().take(slots).sum();
-        let capacity = capacity(&plans, requests).max(self.pool.capacity());
-        let caches = slots.max(self.pool.free());
-        Ok((caches * capacity + prompts) * self.shape.bytes_per_token)
+    /// For weights that can't be read, and for another vocabulary.
+    pub fn with_partner(self, handle: &WeightHandle) -> Result<Self, SampleError> {
+        let partner = Partner::new(handle, self.shape.vocab)?;
+        Ok(Self { partner: Some(partner), ..self })
     }
 
     /// Generates completions that talk to environments.
@@ -151,9 +164,33 @@ impl LocalEngine {
         self.run(requests, &mut make, sink)
     }
 
-    fn plan(&self, requests: &[Request]) -> Result<Vec<Plan>, SampleError> {
+    /// What each request needs, and the prompts that are read for them.
+    fn plan(&self, requests: &[Request]) -> Result<(Vec<Plan>, Vec<Trunk>), SampleError> {
         let ends = self.codec.end_tokens();
-        requests.iter().map(|request| Plan::new(request, self.shape, ends)).collect()
+        let plan = |request: &Request| {
+            let plan = Plan::new(request, self.shape_for(request)?, ends)?;
+            plan.constraint(request.id, self.guides.as_deref())?;
+            Ok(plan)
+        };
+        let mut plans: Vec<Plan> = requests.iter().map(plan).collect::<Result<_, SampleError>>()?;
+        let prefixes: Vec<&[u32]> = plans.iter().map(|plan| plan.prefix.as_slice()).collect();
+        let n: Vec<usize> = plans.iter().map(|plan| plan.n).collect();
+        let trunks = trunk::choose(&prefixes, &n);
+        for trunk in &trunks {
+            trunk.users.iter().for_each(|user| plans[*user].trunk = trunk.len);
+        }
+        self.check_budget(requests, &plans)?;
+        Ok((plans, trunks))
+    }
+
+    /// The smaller context where a request blends two policies.
+    fn shape_for(&self, request: &Request) -> Result<Shape, SampleError> {
+        if request.params.blend.is_none() {
+            return Ok(self.shape);
+        }
+        let request = request.id;
+        let partner = self.partner.as_ref().ok_or(SampleError::NoPartner { request })?;
+        Ok(Shape { context: self.shape.context.min(partner.context()), ..self.shape })
     }
 
     fn run(
@@ -162,14 +199,23 @@ impl LocalEngine {
         make: &mut MakeEnvironment<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Episodes, SampleError> {
-        let plans = self.plan(requests)?;
+        let (plans, trunks) = self.plan(requests)?;
         let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
         let version = u32::try_from(self.version);
         let version = version.map_err(|_| SampleError::Version { version: self.version })?;
-        self.pool.reserve(capacity(&plans, requests));
-        let (codec, purpose) = (&*self.codec, self.config.purpose());
-        let shared = Shared { requests, plans: &plans, codec, purpose, version };
-        let run = Run::new(shared, decoder, &self.config, &mut self.pool, make, sink);
+        let capacity = capacity(&plans, requests);
+        if self.config.max_cache_tokens.is_some() && self.pool.capacity() > capacity {
+            self.pool.clear();
+        }
+        self.pool.reserve(capacity);
+        let (codec, guides) = (&*self.codec, self.guides.as_deref());
+        let purpose = self.config.purpose();
+        let shared = Shared { requests, plans: &plans, codec, guides, purpose, version };
+        let mut lanes = vec![Lane { decoder, pool: &mut self.pool, logits: Vec::new() }];
+        if plans.iter().any(|plan| plan.params.blend.is_some()) {
+            lanes.extend(self.partner.as_mut().map(|partner| partner.lane(capacity)));
+        }
+        let run = Run::new(shared, trunks, lanes, &self.config, make, sink);
         let (completions, failures) = run.finish()?;
         let group = |(request, completions): (&Request, Vec<Completion>)| Group {
             request: request.clone(),
