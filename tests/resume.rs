@@ -34,6 +34,8 @@ fn train(kind: &str, dir: &Path, kill_at: u64) {
         "sft" => run(common::sft(dir, STEPS), dir, kill_at),
         "rl" => run(common::rl(dir, common::rl_config(STEPS), reward()), dir, kill_at),
         "preference" => run(common::preference(dir, STEPS), dir, kill_at),
+        "ppo" => run(common::ppo(dir, common::rl_config(STEPS)), dir, kill_at),
+        "controlled" => run(common::controlled(dir, common::rl_config(STEPS)), dir, kill_at),
         "reward" => run(common::reward_model(dir, STEPS), dir, kill_at),
         other => panic!("no run of kind {other}"),
     }
@@ -129,6 +131,17 @@ fn preference_run_killed_at_any_step() {
 #[test]
 fn reward_model_killed_at_any_step() {
     killed_anywhere_equals_uninterrupted("reward");
+}
+
+#[test]
+fn run_with_a_critic_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("ppo");
+}
+
+/// RAE's baselines and the controllers of KL and entropy go on where they were.
+#[test]
+fn run_with_memory_killed_at_any_step() {
+    killed_anywhere_equals_uninterrupted("controlled");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use refire::burn::tensor::Device;
 use refire::core::{BoxError, Preference, PromptSource, Reward, SamplingParams};
 use refire::dpo::BcoConfig;
 use refire::dpo::reward::RewardLossConfig;
-use refire::grpo::preset;
+use refire::grpo::advantage::{AdvantageConfig, RaeConfig};
+use refire::grpo::control::{AdaptiveEntropyConfig, AdaptiveKlConfig};
+use refire::grpo::{PolicyLossConfig, Recipe, preset};
 use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama, ValueLearner};
 use refire::objective::Policy;
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
@@ -163,31 +165,75 @@ pub(crate) fn rl_from(
     reward: Box<dyn Reward>,
     source: Box<dyn PromptSource>,
 ) -> RlTrainer {
+    let recipe = Recipe { filter: preset::dapo().filter, ..preset::grpo() };
+    rl_with(dir, config, reward, source, recipe)
+}
+
+/// A run of any recipe; with a critic where it asks for one.
+pub(crate) fn rl_with(
+    dir: &Path,
+    config: RlConfig,
+    reward: Box<dyn Reward>,
+    source: Box<dyn PromptSource>,
+    recipe: Recipe,
+) -> RlTrainer {
     let learner = learner(Some(1.0));
-    let recipe = preset::grpo();
     let text = Arc::new(Text(codec(), [codec().end_token()]));
     let engine = LocalEngine::new(learner.handle(), text, EngineConfig::default()).unwrap();
     let stage = RolloutStage {
         source,
         engine: Box::new(engine),
         reward,
-        filter: preset::dapo().filter.map(|filter| filter.build().unwrap()),
+        filter: recipe.filter.as_ref().map(|filter| filter.build().unwrap()),
         refill: config.refill,
         on_unavailable: config.on_unavailable,
     };
     let reference = learner.freeze();
-    RlTrainer::new(
+    let critic = recipe.value.map(|value| (critic(), Box::new(value.build().unwrap())));
+    let mut trainer = RlTrainer::new(
         Box::new(learner),
         stage,
         recipe.advantage.build().unwrap(),
         Box::new(recipe.loss.build().unwrap()),
         config,
     )
-    .unwrap()
-    .with_reference(reference)
-    .with_callback(MetricsLog::new(dir))
-    .with_callback(CompletionsLog::new(dir, CompletionsLogConfig::default()).unwrap())
-    .with_checkpoints(checkpoints(dir, 2))
+    .unwrap();
+    if let Some((critic, objective)) = critic {
+        trainer = trainer.with_critic(critic, objective);
+    }
+    trainer
+        .with_reference(reference)
+        .with_callback(MetricsLog::new(dir))
+        .with_callback(CompletionsLog::new(dir, CompletionsLogConfig::default()).unwrap())
+        .with_checkpoints(checkpoints(dir, 2))
+}
+
+fn critic() -> Box<ValueLearner> {
+    let decoder = learner(None).handle().with(|decoder, _| decoder.clone()).unwrap();
+    let config = LearnerConfig { shards: 2, ..LearnerConfig::default() };
+    Box::new(ValueLearner::new(decoder.with_score_head(9), config).unwrap())
+}
+
+/// PPO: a critic, GAE, the divergence in the reward.
+pub(crate) fn ppo(dir: &Path, config: RlConfig) -> RlTrainer {
+    let source = Box::new(Prompts::new(problems(), codec(), 3).unwrap());
+    rl_with(dir, config, Box::new(shaped()), source, preset::ppo())
+}
+
+/// Everything with a memory: RAE's baselines, adaptive weights of KL and entropy.
+pub(crate) fn controlled(dir: &Path, config: RlConfig) -> RlTrainer {
+    let source = Box::new(Prompts::new(problems(), codec(), 3).unwrap());
+    let loss = PolicyLossConfig {
+        kl_beta: 0.05,
+        kl_controller: Some(AdaptiveKlConfig { target: 0.01, horizon: 200.0 }),
+        entropy_coef: 0.01,
+        entropy_controller: Some(AdaptiveEntropyConfig::default()),
+        ..PolicyLossConfig::default()
+    };
+    let advantage = AdvantageConfig::Rae(RaeConfig::default());
+    let recipe = Recipe { loss, advantage, ..preset::grpo() };
+    assert!(recipe.validate().is_empty(), "{:?}", recipe.validate());
+    rl_with(dir, config, Box::new(shaped()), source, recipe)
 }
 
 pub(crate) fn countdown() -> Box<dyn Reward> {

@@ -1,4 +1,5 @@
 //! From logits to what a model says about each target.
+#![allow(dead_code, reason = "several tests share this, each uses its part")]
 
 use crate::tensors::{device, grid};
 use refire::burn::tensor::activation::log_softmax;

@@ -53,13 +53,11 @@ pub(crate) fn check(case: &Case) -> Result<(), Problem> {
     let config = ModpoConfig { beta, weight: *weight, loss: kind };
     let modpo = config.build().map_err(|error| error.to_string())?;
     let pairs = sides[0].0.len();
-    let join = |get: fn(&(Vec<f64>, Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
-        sides.iter().flat_map(|side| get(side).clone()).collect::<Vec<f64>>()
-    };
-    let mut batch = RowBatch::new(&join(|side| &side.0), &vec![1; 2 * pairs])
-        .with_reference(&join(|side| &side.1))
-        .paired();
-    batch.targets.margins = Some(join(|side| &side.2));
+    let [w, l] = sides;
+    let (logps, ref_logps) = ([w.0, l.0].concat(), [w.1, l.1].concat());
+    let margins = w.2.iter().zip(&l.2).map(|(w, l)| w - l);
+    let mut batch = RowBatch::new(&logps, &vec![1; 2 * pairs]).with_reference(&ref_logps).paired();
+    batch.targets.margins = Some(margins.chain(vec![f64::NAN; pairs]).collect());
     let outcome = batch.run(&modpo, &StepContext::empty())?;
     close("loss_mean", &[outcome.total])?;
     close("grad_chosen_logps", &outcome.gradient[..pairs])?;

@@ -1,4 +1,5 @@
 //! Numbers to tensors and back, in double precision.
+#![allow(dead_code, reason = "several tests share this, each uses its part")]
 
 use crate::harness::Problem;
 use refire::burn::tensor::{DType, Device, Gradients, Tensor, TensorData};

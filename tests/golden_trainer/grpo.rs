@@ -8,7 +8,7 @@ use refire::core::{
 };
 use refire::grpo::PolicyLossConfig;
 use refire::grpo::advantage::{GroupNorm, Scale};
-use refire::grpo::loss::{ClipRange, RatioLevel};
+use refire::grpo::loss::{ClipOptions, ClipRange, LogRatioClamp, LossKind, RatioLevel};
 use refire::model::{Decoder, Learner};
 use refire::objective::{Aggregation, Policy, RowCount, TokenBatch, padded};
 use refire::train::{MicroBatch, RlConfig, RlTrainer, RolloutStage};
@@ -76,7 +76,7 @@ fn check(decoder: &Decoder, golden: &Value, run: &Value) {
 fn loss(args: &Value) -> PolicyLossConfig {
     let low = number(args, "epsilon");
     let aggregation = match args["loss_type"].as_str().unwrap() {
-        "grpo" => Aggregation::SeqMeanTokenMean { rows: RowCount::All },
+        "grpo" => Aggregation::seq_mean_token_mean(RowCount::All),
         "dapo" => Aggregation::TokenMean,
         "bnpo" => Aggregation::TokenMeanLocal,
         "dr_grpo" => {
@@ -90,12 +90,15 @@ fn loss(args: &Value) -> PolicyLossConfig {
         other => panic!("unknown level {other}"),
     };
     PolicyLossConfig {
-        clip_range: ClipRange { low, high: args["epsilon_high"].as_f64().unwrap_or(low) },
-        delta: args["delta"].as_f64(),
+        surrogate: LossKind::PpoClip(ClipOptions {
+            clip_range: ClipRange { low, high: args["epsilon_high"].as_f64().unwrap_or(low) },
+            delta: args["delta"].as_f64(),
+            dual_clip: None,
+        }),
         ratio,
-        log_ratio_clamp: None,
+        log_ratio_clamp: LogRatioClamp::NONE,
         kl_beta: number(args, "beta"),
-        kl_bias_correction: true,
+        kl_bias_correction: number(args, "beta") > 0.0,
         aggregation,
         ..PolicyLossConfig::default()
     }

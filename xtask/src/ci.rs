@@ -15,11 +15,12 @@ use crate::{
 
 type Step = (&'static str, fn(&Metadata) -> Result<(), Error>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("fmt", |metadata| run_cargo(metadata, &["fmt", "--all", "--", "--check"])),
     ("clippy", clippy),
     ("layers", layers::run),
     ("test", |metadata| run_cargo(metadata, &["test", "--release", "--workspace"])),
+    ("embed", embed),
     ("doc", doc),
     ("quickstart", short_quickstart),
 ];
@@ -48,6 +49,11 @@ fn run_cargo(metadata: &Metadata, args: &[&str]) -> Result<(), Error> {
 fn clippy(metadata: &Metadata) -> Result<(), Error> {
     let args = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run_cargo(metadata, &args)
+}
+
+/// A crate outside the workspace trains with one of ours.
+fn embed(metadata: &Metadata) -> Result<(), Error> {
+    run_cargo(metadata, &["run", "--release", "--manifest-path", "tests/embed/Cargo.toml"])
 }
 
 fn doc(metadata: &Metadata) -> Result<(), Error> {

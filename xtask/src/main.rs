@@ -33,7 +33,8 @@ enum Chore {
     Ci,
     /// Check the dependencies between crates, what their trees hold, and where `unsafe` stands.
     Layers,
-    /// The quickstart over three seeds; fails when training gains too little.
+    /// Ten thousand submissions through the sandbox, and the quickstart over three seeds; fails when
+    /// anything is left behind, or when training gains too little.
     Soak,
 }
 

@@ -1,6 +1,8 @@
-//! `cargo xtask soak`: what is too long for `ci`. Today the quickstart over three seeds.
+//! `cargo xtask soak`: what is too long for `ci`. Ten thousand submissions through the sandbox, and
+//! the quickstart over three seeds.
 
 use crate::{
+    command::{self, cargo},
     error::Error,
     metadata::Metadata,
     quickstart::{self, Outcome},
@@ -10,8 +12,17 @@ const SEEDS: [u64; 3] = [0, 1, 2];
 const MIN_MEAN_GAIN: f64 = 0.15;
 const MIN_MEAN_GREEDY_GAIN: f64 = 0.05;
 
-/// Runs every seed, prints the table and fails when training gains too little.
+/// The sandbox first, then the quickstart.
 pub(crate) fn run(metadata: &Metadata) -> Result<(), Error> {
+    println!("== submissions");
+    let arguments =
+        ["test", "--release", "--workspace", "--test", "soak", "--", "--ignored", "--nocapture"];
+    command::status(cargo(arguments).current_dir(&metadata.workspace_root))?;
+    quickstarts(metadata)
+}
+
+/// Runs every seed, prints the table and fails when training gains too little.
+fn quickstarts(metadata: &Metadata) -> Result<(), Error> {
     quickstart::build(metadata)?;
     let mut runs = Vec::new();
     for seed in SEEDS {

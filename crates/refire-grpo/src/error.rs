@@ -49,6 +49,46 @@ pub enum GrpoError {
         /// The parts it has.
         found: Vec<String>,
     },
+    /// A column that a loss or an advantage reads is absent.
+    #[error("`{loss}` needs the column `{column}`, which was not given")]
+    MissingColumn {
+        /// Who reads it.
+        loss: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A ragged column whose row isn't as long as its mask.
+    #[error("row {row} of `{column}` has {found} entries for {expected} tokens")]
+    RowLength {
+        /// Name of the column.
+        column: &'static str,
+        /// Index of the row.
+        row: usize,
+        /// Entries found.
+        found: usize,
+        /// Tokens of the row.
+        expected: usize,
+    },
+    /// A group too small for a method that compares siblings.
+    #[error("group {group} has {found} scored completions, `{method}` needs at least {expected}")]
+    SmallGroup {
+        /// The method.
+        method: &'static str,
+        /// The group.
+        group: usize,
+        /// Scored completions found.
+        found: usize,
+        /// The least it needs.
+        expected: usize,
+    },
+    /// Settings that contradict each other.
+    #[error("{problem}; {remedy}")]
+    Conflict {
+        /// What doesn't go together.
+        problem: &'static str,
+        /// What to change.
+        remedy: &'static str,
+    },
     /// A problem found by the shared tensor numerics.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
@@ -58,6 +98,31 @@ impl GrpoError {
     /// One error for all problems, or none.
     pub(crate) fn collect(problems: Vec<Self>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self::Config { problems }) }
+    }
+
+    /// The problem, if settings contradict each other.
+    pub(crate) fn conflict(
+        there_is_one: bool,
+        problem: &'static str,
+        remedy: &'static str,
+    ) -> Option<Self> {
+        there_is_one.then_some(Self::Conflict { problem, remedy })
+    }
+
+    /// Checks that ragged rows have the lengths of their masks.
+    pub(crate) fn same_shape<T, M>(
+        column: &'static str,
+        rows: &[Vec<T>],
+        mask: &[Vec<M>],
+    ) -> Result<(), Self> {
+        if rows.len() != mask.len() {
+            return Err(Self::Count { what: column, found: rows.len(), expected: mask.len() });
+        }
+        let lengths = rows.iter().zip(mask).map(|(row, mask)| (row.len(), mask.len()));
+        match lengths.enumerate().find(|(_, (found, expected))| found != expected) {
+            Some((row, (found, expected))) => Err(Self::RowLength { column, row, found, expected }),
+            None => Ok(()),
+        }
     }
 
     /// The problem, if `value` isn't in its range.

@@ -6,9 +6,13 @@
 //! |---|---|---|
 //! | [`advantage`] | scores of a step | advantages |
 //! | [`loss`] | log-probabilities and advantages | a loss per token |
+//! | [`correction`] | what trainer and sampler say of a token | weights |
 //! | [`mask`] | what is known of tokens and rows | which of them take part |
 //! | [`filter`] | a scored group | whether to train on it |
+//! | [`control`] | what a step measured | the next step's coefficients |
 //! | [`preset`] | the name of a paper | the choice it made |
+//! | [`compat`] | the name of a library | what it does where formulas are silent |
+//! | [`explain`] | a batch | why each token learns or doesn't |
 //!
 //! There are two ways in. The functions are plain arithmetic on `[batch, time]` tensors and host
 //! vectors, for somebody's own training loop; [`PolicyLoss`] and the types with a `build` wrap
@@ -20,7 +24,7 @@
 //! use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 //! use refire_grpo::advantage::{GroupNorm, group_norm};
 //! use refire_grpo::loss::{ClipRange, ppo_clip};
-//! use refire_objective::{Aggregation, Counts};
+//! use refire_grpo::{Aggregation, Counts};
 //!
 //! let device = Device::flex().autodiff();
 //! let mut logits = Tensor::<2>::zeros([1, 3], &device).require_grad();
@@ -58,8 +62,12 @@
 //! ```
 
 pub mod advantage;
+pub mod compat;
 mod config;
+pub mod control;
+pub mod correction;
 mod error;
+pub mod explain;
 pub mod filter;
 pub mod loss;
 pub mod mask;
@@ -67,7 +75,9 @@ mod objective;
 pub mod preset;
 mod recipe;
 
-pub use config::PolicyLossConfig;
+pub use config::{KlBase, PolicyLossConfig};
 pub use error::GrpoError;
-pub use objective::PolicyLoss;
+pub use objective::{Chord, ChordConfig, PolicyLoss, PolicyStep};
 pub use recipe::{OverlongConfig, Recipe, SoftOverlongConfig};
+// What tier one needs beside this crate, so that a loop of one's own names no other.
+pub use refire_objective::{Aggregation, Counts, KlClamp, KlEstimator, RowCount};

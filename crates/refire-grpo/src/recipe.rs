@@ -1,5 +1,6 @@
 use crate::advantage::AdvantageConfig;
 use crate::filter::FilterConfig;
+use crate::loss::ValueLossConfig;
 use crate::{GrpoError, PolicyLossConfig, preset};
 use refire_core::Needs;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub struct Recipe {
     pub advantage: AdvantageConfig,
     /// The loss.
     pub loss: PolicyLossConfig,
+    /// The critic's loss; no critic without one.
+    pub value: Option<ValueLossConfig>,
     /// Which groups are trained on; all without one.
     pub filter: Option<FilterConfig>,
     /// What happens to completions that reach the token limit.
@@ -87,14 +90,26 @@ impl Recipe {
             ),
         ];
         let filter = self.filter.iter().flat_map(FilterConfig::validate);
+        let critic = GrpoError::conflict(
+            self.value.is_none() && self.advantage_needs().values,
+            "the advantage reads a critic's values and `value` is none",
+            "set `value`, or take an advantage without a critic",
+        );
+        let value = self.value.iter().flat_map(ValueLossConfig::validate).chain(critic);
         let parts = self.advantage.validate().into_iter().chain(self.loss.validate());
-        parts.chain(filter).chain(own.into_iter().flatten()).collect()
+        parts.chain(value).chain(filter).chain(own.into_iter().flatten()).collect()
     }
 
-    /// What the loss asks for; and the log-probabilities from before the first update, if others
-    /// follow on the same rollouts.
+    /// What the loss and the advantage ask for; and the log-probabilities from before the first
+    /// update, if others follow on the same rollouts.
     pub fn needs(&self) -> Needs {
         let several = self.updates_per_rollout > 1 || self.passes > 1;
-        self.loss.needs().union(Needs { old_logprobs: several, ..Needs::NONE })
+        let asked = self.loss.needs().union(self.advantage_needs());
+        asked.union(Needs { old_logprobs: several, ..Needs::NONE })
+    }
+
+    /// Of an advantage that isn't valid nothing is known; `validate` says why.
+    fn advantage_needs(&self) -> Needs {
+        self.advantage.build().map_or(Needs::NONE, |advantage| advantage.needs())
     }
 }

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken test should fail")]
 
-mod step;
+mod support;
 
 use refire_core::{Advantage, AdvantageValues, Columns, GroupFilter, Needs, Score, StepView};
 use refire_grpo::advantage::{AdvantageConfig, Gdpo, GroupNorm, PartWeight, Scale, group_norm};
 use refire_grpo::filter::{DynamicSampling, FilterConfig};
-use refire_grpo::loss::ClipRange;
+use refire_grpo::loss::{ClipOptions, ClipRange, LogRatioClamp, LossKind};
 use refire_grpo::{GrpoError, PolicyLossConfig, Recipe, preset};
 use refire_objective::Aggregation;
 
@@ -20,7 +20,7 @@ fn try_advantages(
     sizes: &[usize],
     scores: &[Score],
 ) -> Result<Vec<f64>, String> {
-    let groups: Vec<_> = sizes.iter().map(|n| step::group(*n)).collect();
+    let groups: Vec<_> = sizes.iter().map(|n| support::step::group(*n)).collect();
     let mask = vec![vec![true; 2]; scores.len()];
     let columns = Columns::default();
     let view = StepView {
@@ -112,7 +112,7 @@ fn gdpo_reads_the_named_parts() {
 #[test]
 fn dynamic_sampling_wants_a_spread() {
     let keep = |filter: &mut DynamicSampling, scores: &[Score]| {
-        filter.keep(&step::group(scores.len()), scores).unwrap()
+        filter.keep(&support::step::group(scores.len()), scores).unwrap()
     };
     let (one, zero, none) = (Score::value(1.0), Score::value(0.0), Score::unscorable("broken"));
     let mut any = DynamicSampling::default();
@@ -124,14 +124,14 @@ fn dynamic_sampling_wants_a_spread() {
     assert!(!keep(&mut any, std::slice::from_ref(&none)));
     let mut wide = DynamicSampling { min_spread: 1.0, ..DynamicSampling::default() };
     assert!(!keep(&mut wide, &[one.clone(), zero]));
-    assert!(any.keep(&step::group(3), &[one]).is_err());
+    assert!(any.keep(&support::step::group(3), &[one]).is_err());
 }
 
 #[test]
 fn dynamic_sampling_may_look_at_one_part() {
     let scores =
         [value(&[("right", 1.0), ("overlong", -0.5)]), value(&[("right", 1.0), ("overlong", 0.0)])];
-    let group = step::group(2);
+    let group = support::step::group(2);
     let mut total = DynamicSampling::default();
     assert!(total.keep(&group, &scores).unwrap());
     let mut right = DynamicSampling { part: Some("right".to_owned()), ..Default::default() };
@@ -142,8 +142,8 @@ fn dynamic_sampling_may_look_at_one_part() {
 
 #[test]
 fn presets_are_valid_and_survive_a_file() {
-    for recipe in [preset::grpo(), preset::dapo(), preset::dr_grpo()] {
-        assert!(recipe.validate().is_empty());
+    for (name, recipe) in preset::all() {
+        assert!(recipe.validate().is_empty(), "{name}: {:?}", recipe.validate());
         recipe.loss.build().unwrap();
         recipe.advantage.build().unwrap();
         recipe.filter.iter().for_each(|f| assert!(f.build().is_ok()));
@@ -152,7 +152,7 @@ fn presets_are_valid_and_survive_a_file() {
     }
     assert_eq!(serde_json::from_str::<Recipe>("{}").unwrap(), preset::grpo());
     assert!(serde_json::from_str::<Recipe>(r#"{"loss": {"clip": 0.1}}"#).is_err());
-    assert!(serde_json::from_str::<AdvantageConfig>(r#"{"kind": "gae"}"#).is_err());
+    assert!(serde_json::from_str::<AdvantageConfig>(r#"{"kind": "gea"}"#).is_err());
 }
 
 #[test]
@@ -166,12 +166,14 @@ fn several_updates_need_the_old_logprobs() {
 #[test]
 fn every_problem_is_listed() {
     let recipe = Recipe {
-        advantage: AdvantageConfig::GroupNorm(GroupNorm { eps: 0.0, scale: Scale::Std }),
+        advantage: AdvantageConfig::GroupNorm(GroupNorm { eps: 0.0, ..GroupNorm::default() }),
         loss: PolicyLossConfig {
-            clip_range: ClipRange { low: -0.1, high: 0.2 },
-            dual_clip: Some(1.0),
-            delta: Some(1.1),
-            log_ratio_clamp: Some(0.0),
+            surrogate: LossKind::PpoClip(ClipOptions {
+                clip_range: ClipRange { low: -0.1, high: 0.2 },
+                dual_clip: Some(1.0),
+                delta: Some(1.1),
+            }),
+            log_ratio_clamp: LogRatioClamp { below: None, above: Some(0.0) },
             kl_beta: f64::NAN,
             entropy_coef: f64::INFINITY,
             top_entropy: Some(1.5),
@@ -192,7 +194,7 @@ fn every_problem_is_listed() {
         "clip_range.low",
         "dual_clip",
         "delta",
-        "log_ratio_clamp",
+        "log_ratio_clamp.above",
         "kl_beta",
         "entropy_coef",
         "top_entropy",

@@ -1,7 +1,11 @@
+use std::collections::HashMap;
+
+#[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
+use crate::equal::compare;
 use crate::extract::{extract, from_tiers};
-use crate::reading::Reading;
+use crate::reading::{Reading, Source};
 use crate::{Fault, MathError, Profile, Reason, Verdict};
 
 /// Checks completions against gold answers under one [`Profile`].
@@ -30,7 +34,8 @@ pub struct Gold {
 
 impl Gold {
     /// Why the gold can't be read; every check against it is then
-    /// [`Unknown`](Verdict::Unknown). Worth asking when the data is loaded.
+    /// [`Unknown`](Verdict::Unknown), unless the completion repeats it to the letter. Worth asking
+    /// when the data is loaded.
     ///
     /// ```
     /// use refire_math::{Checker, Fault};
@@ -38,9 +43,13 @@ impl Gold {
     /// let checker = Checker::default();
     /// assert_eq!(checker.gold("12").fault(), None);
     /// assert_eq!(checker.gold(" ").fault(), Some(Fault::Empty));
+    /// assert_eq!(checker.gold(r"\frac{1").fault(), Some(Fault::Unreadable));
     /// ```
     pub fn fault(&self) -> Option<Fault> {
-        self.reading.as_ref().err().copied()
+        match &self.reading {
+            Ok(reading) => reading.fault(),
+            Err(fault) => Some(*fault),
+        }
     }
 }
 
@@ -63,13 +72,35 @@ impl Checker {
         &self.profile
     }
 
-    /// Reads a gold answer: what stands in a marker of the profile if there is one, otherwise all
-    /// of `text`. So a bare `18`, `$\boxed{18}$` and a solution that ends in `#### 18` are alike.
+    /// Reads a gold answer: what stands in a box, in answer tags or behind `####` if there is one,
+    /// otherwise all of `text`. So a bare `18`, `$\boxed{18}$` and a solution that ends in
+    /// `#### 18` are alike.
+    ///
+    /// ```
+    /// use refire_math::Checker;
+    ///
+    /// let checker = Checker::default();
+    /// let gold = checker.gold(r"so $x = \boxed{18}$.");
+    /// assert!(checker.check_gold(&gold, "The answer is 18.").is_equal());
+    /// ```
     pub fn gold(&self, text: &str) -> Gold {
         let reading = self.scannable(text).and_then(|text| {
-            let found = from_tiers(text, 0, &self.profile.extract.tiers);
+            let rules = &self.profile.extract;
+            let marked: Vec<_> =
+                rules.tiers.iter().copied().filter(|tier| tier.is_marker()).collect();
+            let found = from_tiers(text, 0, &marked, rules);
             let answer = if found.tier.is_none() { text } else { found.answer? };
-            Reading::new(answer, &self.profile)
+            let reading = Reading::new(answer, Source::of(found.tier), &self.profile)?;
+            if found.tier.is_some() || reading.fault() != Some(Fault::Unreadable) {
+                return Ok(reading);
+            }
+            // Not an answer by itself but a solution that ends in one.
+            let found = from_tiers(text, 0, &rules.tiers, rules);
+            let source = Source::of(found.tier);
+            match found.answer.ok().map(|answer| Reading::new(answer, source, &self.profile)) {
+                Some(Ok(other)) if other.fault().is_none() && text.len() > 40 => Ok(other),
+                _ => Ok(reading),
+            }
         });
         Gold { reading }
     }
@@ -91,14 +122,14 @@ impl Checker {
     /// [`check`](Self::check) with a gold that was read before.
     pub fn check_gold(&self, gold: &Gold, completion: &str) -> Verdict {
         let answer = self.scannable(completion).and_then(|text| {
-            let answer = extract(text, &self.profile.extract).answer?;
-            Reading::new(answer, &self.profile)
+            let found = extract(text, &self.profile.extract);
+            Reading::new(found.answer?, Source::of(found.tier), &self.profile)
         });
-        verdict(gold.reading.as_ref().map_err(|fault| *fault), answer.as_ref().map_err(|f| *f))
+        self.verdict(&gold.reading, &answer)
     }
 
-    /// [`check`](Self::check) for each `(gold, completion)`, on all cores; verdict `i` belongs to
-    /// pair `i`.
+    /// [`check`](Self::check) for each `(gold, completion)`, on all cores if the feature `rayon`
+    /// is on; verdict `i` belongs to pair `i`. A gold that occurs several times is read once.
     ///
     /// ```
     /// use refire_math::Checker;
@@ -112,12 +143,26 @@ impl Checker {
         G: AsRef<str> + Sync,
         C: AsRef<str> + Sync,
     {
-        let check = |(gold, completion): &(G, C)| self.check(gold.as_ref(), completion.as_ref());
-        pairs.par_iter().map(check).collect()
+        let mut places = HashMap::with_capacity(pairs.len());
+        let mut texts: Vec<&str> = Vec::new();
+        let numbers: Vec<usize> = pairs
+            .iter()
+            .map(|(gold, _)| {
+                *places.entry(gold.as_ref()).or_insert_with(|| {
+                    texts.push(gold.as_ref());
+                    texts.len() - 1
+                })
+            })
+            .collect();
+        let golds = each(&texts, |text| self.gold(text));
+        let jobs: Vec<(usize, &str)> = numbers
+            .into_iter()
+            .zip(pairs.iter().map(|(_, completion)| completion.as_ref()))
+            .collect();
+        each(&jobs, |(gold, completion)| self.check_gold(&golds[*gold], completion))
     }
 
-    /// Compares two bare answers; nothing is extracted. Equal and different are symmetric, and
-    /// every readable answer equals itself.
+    /// Compares two bare answers; nothing is extracted.
     ///
     /// ```
     /// use refire_math::{Checker, Path, Verdict};
@@ -125,12 +170,24 @@ impl Checker {
     /// let checker = Checker::default();
     /// assert_eq!(checker.compare(r"$\dfrac{3}{4}$", "0.75"), Verdict::Equal(Path::Rational));
     /// assert_eq!(checker.compare(r"50\%", "0.5"), Verdict::NotEqual(Path::Kind));
-    /// assert!(!checker.compare("x + 1", "1 + x").is_decided());
+    /// assert_eq!(checker.compare(r"5\text{ km}", r"5000\text{ m}"), Verdict::Equal(Path::Unit));
+    /// assert_eq!(checker.compare("(a+b)^2", "a^2+b^2"), Verdict::NotEqual(Path::Exact));
     /// ```
     pub fn compare(&self, gold_answer: &str, answer: &str) -> Verdict {
-        let gold = Reading::new(gold_answer, &self.profile);
-        let answer = Reading::new(answer, &self.profile);
-        verdict(gold.as_ref().map_err(|fault| *fault), answer.as_ref().map_err(|fault| *fault))
+        let gold = Reading::new(gold_answer, Source::Plain, &self.profile);
+        self.verdict(&gold, &Reading::new(answer, Source::Plain, &self.profile))
+    }
+
+    fn verdict(&self, gold: &Result<Reading, Fault>, answer: &Result<Reading, Fault>) -> Verdict {
+        match (gold, answer) {
+            (Err(fault), _) => Verdict::Unknown(Reason::Gold(*fault)),
+            // Whatever was answered, an unreadable gold is the first thing to say.
+            (Ok(gold), Err(fault)) => Verdict::Unknown(match gold.fault() {
+                Some(fault) => Reason::Gold(fault),
+                None => Reason::Answer(*fault),
+            }),
+            (Ok(gold), Ok(answer)) => compare(gold, answer, &self.profile),
+        }
     }
 
     fn scannable<'a>(&self, text: &'a str) -> Result<&'a str, Fault> {
@@ -139,10 +196,10 @@ impl Checker {
     }
 }
 
-fn verdict(gold: Result<&Reading, Fault>, answer: Result<&Reading, Fault>) -> Verdict {
-    match (gold, answer) {
-        (Err(fault), _) => Verdict::Unknown(Reason::Gold(fault)),
-        (_, Err(fault)) => Verdict::Unknown(Reason::Answer(fault)),
-        (Ok(gold), Ok(answer)) => gold.compare(answer),
-    }
+/// `work` for each item, in order, on all cores if they are to be used.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    #[cfg(feature = "rayon")]
+    return items.par_iter().map(work).collect();
+    #[cfg(not(feature = "rayon"))]
+    return items.iter().map(work).collect();
 }

@@ -37,14 +37,51 @@ impl Verdict {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Path {
-    /// Both are numbers, compared as exact rationals.
-    Rational,
-    /// Both are percentages, compared as exact rationals.
-    Percent,
-    /// One is a percentage and the other a plain number, and the profile keeps the two apart.
-    Kind,
-    /// The normalised texts are the same.
+    /// The normalised texts are the same, or both are words and the words are.
     Text,
+    /// Both are choices of a list of options.
+    Choice,
+    /// Exact rationals.
+    Rational,
+    /// Exact normal forms over radicals, constants, symbols and functions.
+    Exact,
+    /// Algebraic numbers that are closer than two different ones can be.
+    Separation,
+    /// Certified bounds that don't meet.
+    Numeric,
+    /// A decimal against an exact value, by the digits that the profile asks for.
+    Decimal,
+    /// Percentages.
+    Percent,
+    /// Amounts with units.
+    Unit,
+    /// Only one side states a unit, or the base of a numeral; the numbers were compared.
+    UnitDropped,
+    /// Only one side names what it is the value of; the values were compared.
+    LabelDropped,
+    /// Different kinds of values.
+    Kind,
+    /// Lists, tuples, sets and records, element by element.
+    Collection,
+    /// Equal by a way of writing: a list without brackets or a column of numbers against a tuple in
+    /// the same order, a comma that groups digits or separates a list, letters in another case or typeface.
+    Convention,
+    /// Sets of reals.
+    Region,
+    /// Matrices, entry by entry.
+    Matrix,
+    /// Equations, up to a nonzero factor.
+    Equation,
+    /// Inequalities.
+    Inequality,
+    /// A chain of equations of which one doesn't hold.
+    FalseChain,
+    /// Times of day.
+    Time,
+    /// Ratios.
+    Ratio,
+    /// The value is right and written in a form that the profile doesn't accept.
+    Form,
 }
 
 /// Why a verdict is [`Verdict::Unknown`].
@@ -56,10 +93,15 @@ pub enum Reason {
     Gold(Fault),
     /// The completion has no readable answer.
     Answer(Fault),
-    /// The texts differ and at least one is no number: they may still mean the same.
-    NotANumber,
-    /// The texts differ and at least one holds more digits or a larger exponent than allowed.
+    /// Different words: they may still mean the same.
+    Words,
+    /// The values agree as far as they can be compared, but what surrounds them doesn't: names,
+    /// brackets, words behind a number.
+    Surroundings,
+    /// A computation would be larger than the [`Limits`](crate::Limits) allow.
     OverLimit,
+    /// Neither a proof of equality nor one of difference was found.
+    Undecided,
 }
 
 impl Reason {

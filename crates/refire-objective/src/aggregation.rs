@@ -26,7 +26,7 @@ pub enum RowCount {
 /// let mask = Tensor::<2>::from_data([[1.0, 1.0], [1.0, 0.0]], &device);
 /// let mean = |how: Aggregation| how.reduce(loss.clone(), mask.clone(), None).into_scalar::<f32>();
 /// assert_eq!(mean(Aggregation::TokenMean), 4.0);
-/// assert_eq!(mean(Aggregation::SeqMeanTokenMean { rows: Default::default() }), 5.0);
+/// assert_eq!(mean(Aggregation::seq_mean_token_mean(Default::default())), 5.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -36,12 +36,16 @@ pub enum Aggregation {
     /// `sum(m l) / N` with the N of the micro-batch, averaged over micro-batches: TRL's `bnpo`.
     /// The gradient depends on how a step is split.
     TokenMeanLocal,
-    /// `mean_i(sum_t(m l) / sum_t(m))`: GRPO, verl's `seq-mean-token-mean`.
+    /// `mean_i(sum_t(m l) / (sum_t(m) + length_eps))`: GRPO, verl's `seq-mean-token-mean`. Empty
+    /// rows add 0.
     SeqMeanTokenMean {
         /// Rows the outer mean counts.
         rows: RowCount,
+        /// Added to the length of a row: 0, or 1e-8 as verl and OpenRLHF do.
+        #[serde(default)]
+        length_eps: f64,
     },
-    /// `mean_i(sum_t(m l))`: verl's `seq-mean-token-sum`.
+    /// `mean_i(sum_t(m l))`: verl's `seq-mean-token-sum`; over all rows it is LUSPO's.
     SeqMeanTokenSum {
         /// Rows the outer mean counts.
         rows: RowCount,
@@ -57,6 +61,11 @@ pub enum Aggregation {
 }
 
 impl Aggregation {
+    /// [`SeqMeanTokenMean`](Self::SeqMeanTokenMean) by exact lengths.
+    pub const fn seq_mean_token_mean(rows: RowCount) -> Self {
+        Self::SeqMeanTokenMean { rows, length_eps: 0.0 }
+    }
+
     /// Reduces `loss` `[rows, time]` under `mask` `[rows, time]` (0 or 1) to `[1]`.
     ///
     /// With `counts` the result is this batch's share of the step's loss: shares add up to it.
@@ -69,8 +78,8 @@ impl Aggregation {
                 let share = counts.map_or(1.0, |c| c.micro_batches);
                 loss.sum() / (divisor(None, || mask.sum()) * share)
             }
-            Self::SeqMeanTokenMean { rows } => {
-                let lengths = mask.clone().sum_dim(1).clamp_min(1.0);
+            Self::SeqMeanTokenMean { rows, length_eps } => {
+                let lengths = mask.clone().sum_dim(1).clamp_min(1.0) + length_eps;
                 (loss.sum_dim(1) / lengths).sum() / row_count(rows, mask, counts)
             }
             Self::SeqMeanTokenSum { rows } => loss.sum() / row_count(rows, mask, counts),
@@ -93,8 +102,8 @@ impl Aggregation {
                 let share = counts.map_or(1.0, |c| c.micro_batches);
                 mask.clone() / spread(divisor(None, || mask.sum()) * share, dims)
             }
-            Self::SeqMeanTokenMean { rows } => {
-                let lengths = mask.clone().sum_dim(1).clamp_min(1.0);
+            Self::SeqMeanTokenMean { rows, length_eps } => {
+                let lengths = mask.clone().sum_dim(1).clamp_min(1.0) + length_eps;
                 mask.clone() / lengths / spread(row_count(rows, mask, counts), dims)
             }
             Self::SeqMeanTokenSum { rows } => {
@@ -109,18 +118,22 @@ impl Aggregation {
 
     /// Every problem found; empty if there is none.
     pub fn validate(&self) -> Vec<ObjectiveError> {
+        let problem = |field, value: f64, expected| {
+            vec![ObjectiveError::OutOfRange { field, value: value.to_string(), expected }]
+        };
         match *self {
             Self::SumNorm { length, .. } if !(length.is_finite() && length > 0.0) => {
-                let expected = "a positive number";
-                let value = length.to_string();
-                vec![ObjectiveError::OutOfRange { field: "aggregation.length", value, expected }]
+                problem("aggregation.length", length, "a positive number")
+            }
+            Self::SeqMeanTokenMean { length_eps: eps, .. } if !(eps.is_finite() && eps >= 0.0) => {
+                problem("aggregation.length_eps", eps, "0 or a small positive number")
             }
             _ => Vec::new(),
         }
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives for one expression")]
+#[allow(clippy::large_enum_variant, reason = "lives for one expression")]
 enum Divisor {
     Known(f64),
     Counted(Tensor<1>),
@@ -171,7 +184,7 @@ fn spread(divisor: Divisor, dims: [usize; 2]) -> Spread {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives for one expression")]
+#[allow(clippy::large_enum_variant, reason = "lives for one expression")]
 enum Spread {
     Known(f64),
     Counted(Tensor<2>),

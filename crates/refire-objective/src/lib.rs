@@ -29,7 +29,7 @@ pub use aggregation::{Aggregation, RowCount};
 pub use batch::{InputEdit, Segment, Target, TokenBatch};
 pub use counts::Counts;
 pub use error::ObjectiveError;
-pub use kl::KlEstimator;
+pub use kl::{KlClamp, KlEstimator};
 pub use objective::{Loss, LossReport, Objective, Scope, StepContext, ValueObjective};
 pub use policy::{
     Critic, Dtype, FrozenPolicy, HeadQuery, Policy, RewardModel, StepReport, WeightInfo,

@@ -52,7 +52,8 @@ impl MathConfig {
 /// | it is shown to be different, can't be read or can't be decided | `wrong` |
 ///
 /// A fault of the data leaves the statistics; a fault of the completion never does, or a policy
-/// would learn to be unreadable. Completions are checked on all cores.
+/// would learn to be unreadable. A reference is read once for all completions of its prompt, and
+/// completions are checked on all cores.
 ///
 /// ```
 /// use refire_core::{Completion, Finish, Prompt, Reward, Scored};

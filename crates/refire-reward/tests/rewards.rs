@@ -96,6 +96,23 @@ mod math {
     }
 
     #[test]
+    fn a_mistake_in_the_gold_is_unscorable_and_one_in_the_reply_is_wrong() {
+        let tower = r"\boxed{9^{9^{9^{9}}}}";
+        let batch = Batch::new(&[
+            (Some(r"\frac{1"), r"\boxed{2}", end()),
+            (Some(r"\frac{1"), "no answer", end()),
+            (Some("{}["), r"\boxed{{}[", end()),
+            (Some("5"), tower, end()),
+            (Some("5"), r"\boxed{\unknown 5}", end()),
+            (Some("5"), r"\boxed{0 = 5}", end()),
+            (Some("5"), r"\boxed{x = 5}", end()),
+        ]);
+        let scores = MathReward::new(MathConfig::default()).unwrap().score(&batch.items()).unwrap();
+        let totals: Vec<_> = scores.iter().map(Score::total).collect();
+        assert_eq!(totals, [None, None, None, Some(0.0), Some(0.0), Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
     fn bad_values_are_refused_together() {
         let config = MathConfig { correct: f64::NAN, wrong: f64::INFINITY, ..Default::default() };
         assert_eq!(config.validate().len(), 2);

@@ -102,7 +102,7 @@ impl Bco {
     /// # Errors
     /// When rows lack log-probabilities.
     pub fn context(&mut self, step: &PreferenceStep) -> Result<StepContext, DpoError> {
-        let (logps, ref_logps) = step.logps(NAME, |row| row.label.is_some())?;
+        let (logps, ref_logps) = step.logps(NAME, &step.places(true))?;
         for (policy, reference) in logps.iter().zip(&ref_logps) {
             self.rewards.take(self.config.beta * (policy - reference));
         }

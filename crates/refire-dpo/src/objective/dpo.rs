@@ -222,20 +222,17 @@ impl Dpo {
 /// Per row of the step, its partner's value in the paired and in the unpaired sort.
 fn partners(step: &PreferenceStep) -> Result<(Vec<f64>, Vec<f64>), DpoError> {
     let pairs = step.pairs()?;
-    let (logps, ref_logps) = step.logps(NAME, |_| true)?;
-    let difference = |x: &[f64]| -> Vec<f64> {
-        pairs.chosen.iter().zip(&pairs.rejected).map(|(w, l)| x[*w] - x[*l]).collect()
-    };
+    let rows = |places: &[usize]| step.logps(NAME, places);
+    let ((w, ref_w), (l, ref_l)) = (rows(&pairs.chosen)?, rows(&pairs.rejected)?);
+    let minus =
+        |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
     let mut paired = vec![0.0; step.rows.len()];
-    let (margins, ref_margins) = (difference(&logps), difference(&ref_logps));
+    let (margins, ref_margins) = (minus(&w, &l), minus(&ref_w, &ref_l));
     for (own, reference) in rising(&margins).into_iter().zip(rising(&ref_margins)) {
         paired[pairs.chosen[own]] = ref_margins[reference];
     }
     let mut unpaired = vec![0.0; step.rows.len()];
-    let ratios = |places: &[usize]| -> Vec<f64> {
-        places.iter().map(|row| logps[*row] - ref_logps[*row]).collect()
-    };
-    let (chosen, rejected) = (ratios(&pairs.chosen), ratios(&pairs.rejected));
+    let (chosen, rejected) = (minus(&w, &ref_w), minus(&l, &ref_l));
     for (w, l) in rising(&chosen).into_iter().zip(rising(&rejected)) {
         unpaired[pairs.chosen[w]] = rejected[l];
         unpaired[pairs.rejected[l]] = chosen[w];

@@ -168,7 +168,7 @@ impl Kto {
     pub fn context(&self, step: &PreferenceStep) -> Result<StepContext, DpoError> {
         let mut kl = 0.0;
         if !self.config.unpaired_apo {
-            let (logps, ref_logps) = step.logps(NAME, |row| row.label.is_none())?;
+            let (logps, ref_logps) = step.logps(NAME, &step.places(false))?;
             if logps.is_empty() {
                 return Err(DpoError::NoProbes);
             }

@@ -54,10 +54,11 @@ impl ModpoConfig {
     }
 }
 
-/// MODPO: pairs of one preference, with the other preferences as margins of the chosen rows.
+/// MODPO: pairs of one preference, with the other preferences as margins.
 ///
-/// `Targets::margins` of a row is `sum_{k>0} w_k M_k`, the weighted margin rewards of that very row:
-/// both rows of a pair have one. Metrics as those of [`Dpo`](crate::Dpo), rewards being `R`.
+/// `Targets::margins` of a chosen row is `sum_{k>0} w_k (M_k(chosen) - M_k(rejected))`. Metrics as
+/// those of [`Dpo`](crate::Dpo), rewards being `beta r / w_0`, from the chosen one's the margin's
+/// share `margin / w_0`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -69,7 +70,7 @@ impl ModpoConfig {
 /// let mut targets = Targets::new(zeros() + 1.0);
 /// targets.groups = vec![0, 0];
 /// targets.labels = Some(vec![1.0, 0.0]);
-/// targets.margins = Some(vec![0.3, 0.3]);
+/// targets.margins = Some(vec![0.0, 0.0]);
 /// targets.ref_logprobs = Some(zeros());
 /// let stats = TokenStats::from_logprobs(zeros());
 /// let modpo = ModpoConfig::default().build()?;
@@ -120,8 +121,10 @@ impl Objective for Modpo {
         let ModpoConfig { beta, weight, loss } = self.config;
         let logps = rows.logps();
         let log_ratios = logps.clone() - rows.ref_logps()?;
-        let margins = rows.constant(rows.margins()?.to_vec());
-        let rewards = modpo_rewards(log_ratios, margins, beta, weight);
+        let given = rows.margins()?;
+        let mut margins = vec![0.0; given.len()];
+        pairs.chosen.iter().for_each(|row| margins[*row] = given[*row]);
+        let rewards = modpo_rewards(log_ratios, rows.constant(margins), beta, weight);
         let per_pair = modpo(pick(&rewards, &pairs.chosen), pick(&rewards, &pairs.rejected), loss);
         let per_pair = rows.weighted(per_pair, &pairs.chosen)?;
         let metrics = metrics::of_pairs(&rows, &pairs, &rewards, &logps)?;

@@ -196,7 +196,10 @@ impl Objective for Ranking {
         if matches!(self.config.loss, RankingLoss::Aft(_)) {
             binary(labels)?;
         }
-        let groups = grouped(rows.groups()?);
+        let mut groups = grouped(rows.groups()?);
+        // Equal rewards keep the step's order, whatever the micro-batch's.
+        let ids = rows.ids()?;
+        groups.iter_mut().for_each(|(_, places)| places.sort_by_key(|place| ids[*place]));
         let scores = rows.mean_logps();
         let losses = groups.iter().map(|(_, places)| self.group(&scores, places, labels));
         let total = Tensor::cat(losses.collect(), 0).sum();

@@ -89,13 +89,18 @@ impl PreferenceStep {
         self.rows.iter().filter(|row| row.label.is_some()).map(|row| row.group).collect()
     }
 
-    /// Log-probabilities of policy and reference of the rows that are asked for.
+    /// Places of the rows with a label, or of those without.
+    pub(super) fn places(&self, labelled: bool) -> Vec<usize> {
+        (0..self.rows.len()).filter(|row| self.rows[*row].label.is_some() == labelled).collect()
+    }
+
+    /// Log-probabilities of policy and reference of the rows at these places.
     pub(super) fn logps(
         &self,
         objective: &'static str,
-        wanted: impl Fn(&StepRow) -> bool,
+        places: &[usize],
     ) -> Result<(Vec<f64>, Vec<f64>), DpoError> {
-        let rows = || self.rows.iter().filter(|row| wanted(row));
+        let rows = || places.iter().map(|place| &self.rows[*place]);
         let column = |read: fn(&StepRow) -> Option<f64>, column: &'static str| {
             let missing = || refire_objective::ObjectiveError::MissingColumn { objective, column };
             rows().map(|row| read(row).ok_or_else(missing)).collect::<Result<Vec<_>, _>>()
@@ -103,11 +108,12 @@ impl PreferenceStep {
         Ok((column(|row| row.logps, "old_logprobs")?, column(|row| row.ref_logps, "ref_logprobs")?))
     }
 
-    /// The pairs of the step, as places among its rows.
+    /// The pairs among the labelled rows, as places among all.
     pub(super) fn pairs(&self) -> Result<Pairs, DpoError> {
-        let labels: Option<Vec<f64>> = self.rows.iter().map(|row| row.label).collect();
-        let missing = DpoError::MissingRows { objective: "dpo", column: "labels" };
-        let groups: Vec<usize> = self.rows.iter().map(|row| row.group).collect();
-        Pairs::from_labels(&groups, &labels.ok_or(missing)?)
+        let places = self.places(true);
+        let labels: Vec<f64> = self.rows.iter().filter_map(|row| row.label).collect();
+        let pairs = Pairs::from_labels(&self.labelled_groups(), &labels)?;
+        let among_all = |of: Vec<usize>| of.into_iter().map(|at| places[at]).collect();
+        Ok(Pairs { chosen: among_all(pairs.chosen), rejected: among_all(pairs.rejected) })
     }
 }

@@ -10,7 +10,8 @@
 //! the largest spread decide; here each has its say by its weight. A row that some rewards gave
 //! no value counts with the others, a row that none gave a value leaves the statistics.
 
-use super::statistics::{Statistics, by_group, check};
+use super::statistics::{Deviation, Statistics, by_group, check};
+use super::view::groups;
 use super::weighted_sum;
 use crate::GrpoError;
 use refire_core::{Advantage, Advantages, BoxError, Score, Stateful, StepView};
@@ -94,7 +95,7 @@ pub fn gdpo(
     let normalised =
         parts.iter().map(|part| z_scores(part, groups, eps)).collect::<Result<Vec<_>, _>>()?;
     let sums = weighted_sum(&normalised, weights)?;
-    let all = Statistics::of(sums.iter().flatten().copied());
+    let all = Statistics::of(sums.iter().flatten().copied(), Deviation::Sample);
     Ok(sums.iter().map(|sum| sum.map_or(0.0, |s| all.normalise(s, eps))).collect())
 }
 
@@ -104,7 +105,7 @@ fn z_scores(
     eps: f64,
 ) -> Result<Vec<Option<f64>>, GrpoError> {
     check(part, groups)?;
-    let statistics = by_group(part, groups);
+    let statistics = by_group(part, groups, Deviation::Sample);
     let z = |(reward, group): (&Option<f64>, &usize)| {
         Some(statistics.get(group)?.normalise((*reward)?, eps))
     };
@@ -115,13 +116,12 @@ impl Stateful for Gdpo {}
 
 impl Advantage for Gdpo {
     fn advantages(&mut self, step: &StepView<'_>) -> Result<Advantages, BoxError> {
-        let groups: Vec<usize> = step.iter().map(|(group, _, _)| group).collect();
         let column = |part: &PartWeight| {
             let rows = step.scores.iter().enumerate();
             rows.map(|(row, score)| self.part(score, &part.name, row)).collect()
         };
         let parts = self.parts.iter().map(column).collect::<Result<Vec<Vec<_>>, GrpoError>>()?;
         let weights: Vec<f64> = self.parts.iter().map(|p| p.weight).collect();
-        Ok(Advantages::per_completion(gdpo(&parts, &weights, &groups, self.eps)?))
+        Ok(Advantages::per_completion(gdpo(&parts, &weights, &groups(step), self.eps)?))
     }
 }

@@ -6,9 +6,11 @@
 //!
 //! Shao et al., "DeepSeekMath" (2024). The standard deviation has `n - 1` in its variance, as in
 //! TRL, verl and OpenRLHF; eps is TRL's 1e-4 (verl 1e-6, OpenRLHF 1e-9). A group with one scored
-//! row has advantage 0, as in TRL; verl gives it its reward and OpenRLHF NaN.
+//! row has advantage 0, as in TRL; verl gives it its reward ([`Singleton::Reward`]), OpenRLHF NaN.
+//! verl's vectorised form doesn't let the variance fall below its eps.
 
-use super::statistics::{Statistics, by_group, check};
+use super::statistics::{Deviation, Singleton, Statistics, by_group, check, per_row};
+use super::view::groups;
 use crate::GrpoError;
 use refire_core::{Advantage, Advantages, BoxError, Stateful, StepView};
 use serde::{Deserialize, Serialize};
@@ -35,31 +37,52 @@ pub struct GroupNorm {
     pub scale: Scale,
     /// Added to the standard deviation.
     pub eps: f64,
+    /// What the variance is divided by.
+    pub deviation: Deviation,
+    /// What a completion without scored siblings is worth.
+    pub singleton: Singleton,
+    /// Least variance of a group.
+    pub variance_floor: f64,
 }
 
 impl Default for GroupNorm {
     /// TRL 1.16: the group's standard deviation, eps 1e-4.
     fn default() -> Self {
-        Self { scale: Scale::Std, eps: 1e-4 }
+        Self {
+            scale: Scale::Std,
+            eps: 1e-4,
+            deviation: Deviation::Sample,
+            singleton: Singleton::Zero,
+            variance_floor: 0.0,
+        }
     }
 }
 
 impl GroupNorm {
+    /// Rewards against the mean of their group, not divided: Dr.GRPO.
+    pub fn centred() -> Self {
+        Self { scale: Scale::None, ..Self::default() }
+    }
+
     /// Every problem found; empty if there is none.
     pub fn validate(&self) -> Vec<GrpoError> {
-        let fine = self.eps.is_finite() && self.eps > 0.0;
-        GrpoError::unless(fine, "advantage.eps", self.eps, "a positive number")
-            .into_iter()
-            .collect()
+        let floor = self.variance_floor;
+        [
+            crate::loss::positive("advantage.eps", self.eps),
+            crate::loss::not_negative("advantage.variance_floor", floor),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 
 /// One advantage per row; siblings share a number in `groups`, in any order.
 ///
 /// ```
-/// use refire_grpo::advantage::{GroupNorm, Scale, group_norm};
+/// use refire_grpo::advantage::{GroupNorm, group_norm};
 /// let rewards = [Some(1.0), Some(0.0), None, Some(5.0)];
-/// let config = GroupNorm { scale: Scale::None, ..Default::default() };
+/// let config = GroupNorm::centred();
 /// assert_eq!(group_norm(&rewards, &[0, 0, 0, 1], &config)?, [0.5, -0.5, 0.0, 0.0]);
 /// # Ok::<(), refire_grpo::GrpoError>(())
 /// ```
@@ -72,25 +95,23 @@ pub fn group_norm(
     config: &GroupNorm,
 ) -> Result<Vec<f64>, GrpoError> {
     check(rewards, groups)?;
-    let own = by_group(rewards, groups);
-    let all = Statistics::of(rewards.iter().flatten().copied());
-    let advantage = |reward: f64, group: &usize| {
-        let own = own.get(group)?;
-        Some(match config.scale {
+    let own = by_group(rewards, groups, config.deviation);
+    let all = Statistics::of(rewards.iter().flatten().copied(), config.deviation);
+    let floor = config.variance_floor.sqrt();
+    Ok(per_row(rewards, groups, &own, |reward, own| {
+        let own = Statistics { std: own.std.max(floor), ..own }.with_singleton(config.singleton);
+        match config.scale {
             Scale::Std => own.normalise(reward, config.eps),
             Scale::None => reward - own.mean,
-            Scale::Batch => Statistics { std: all.std, ..*own }.normalise(reward, config.eps),
-        })
-    };
-    let rows = rewards.iter().zip(groups);
-    Ok(rows.map(|(r, group)| r.and_then(|r| advantage(r, group)).unwrap_or(0.0)).collect())
+            Scale::Batch => Statistics { std: all.std, ..own }.normalise(reward, config.eps),
+        }
+    }))
 }
 
 impl Stateful for GroupNorm {}
 
 impl Advantage for GroupNorm {
     fn advantages(&mut self, step: &StepView<'_>) -> Result<Advantages, BoxError> {
-        let groups: Vec<usize> = step.iter().map(|(group, _, _)| group).collect();
-        Ok(Advantages::per_completion(group_norm(&step.rewards(), &groups, self)?))
+        Ok(Advantages::per_completion(group_norm(&step.rewards(), &groups(step), self)?))
     }
 }

@@ -8,12 +8,13 @@
 //! - `low`, `high`: Schulman et al., "Proximal Policy Optimization" (2017); DAPO raises `high`
 //!   alone ("clip-higher").
 //! - `c > 1`, dual clip: Ye et al. (2020): a bad token that became likely can't push without
-//!   bound. verl always has it (3.0), TRL never.
+//!   bound. verl always has it (3.0), OpenRLHF at will, TRL never.
 //! - `delta > 1 + high`, two-sided clip: INTELLECT-2 (2025); TRL. For scalar ratios it is dual
 //!   clip by another name.
 //!
 //! Gradients are those of min, max and clip: outside the bounds there is none.
 
+use super::surrogate::{Gate, Measure, Over, RowView, Surrogate, SurrogateInputs, Term, each};
 use crate::GrpoError;
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
@@ -35,8 +36,40 @@ impl Default for ClipRange {
     }
 }
 
-/// All bounds of the surrogate.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+impl ClipRange {
+    /// Every problem found; empty if there is none.
+    pub fn validate(&self) -> Vec<GrpoError> {
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let (low, high) = (self.low, self.high);
+        [
+            GrpoError::unless(positive(low), "clip_range.low", low, "a positive number"),
+            GrpoError::unless(positive(high), "clip_range.high", high, "a positive number"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The ratio within the range.
+    pub fn clip(&self, ratio: Tensor<2>) -> Tensor<2> {
+        ratio.clamp(1.0 - self.low, 1.0 + self.high)
+    }
+
+    /// Whether the range holds a ratio back at this advantage.
+    pub(crate) fn gate(&self, ratio: f64, advantage: f64) -> Gate {
+        if advantage > 0.0 && ratio > 1.0 + self.high {
+            Gate::ClippedHigh
+        } else if advantage < 0.0 && ratio < 1.0 - self.low {
+            Gate::ClippedLow
+        } else {
+            Gate::Open
+        }
+    }
+}
+
+/// All bounds of the surrogate; a [`Surrogate`] by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ClipOptions {
     /// Where the ratio is clipped.
     pub clip_range: ClipRange,
@@ -47,31 +80,69 @@ pub struct ClipOptions {
 }
 
 impl ClipOptions {
-    /// Every problem found; empty if there is none.
-    pub fn validate(&self) -> Vec<GrpoError> {
-        let ClipRange { low, high } = self.clip_range;
-        let positive = |x: f64| x.is_finite() && x > 0.0;
+    /// A range without further bounds.
+    pub fn range(low: f64, high: f64) -> Self {
+        Self { clip_range: ClipRange { low, high }, ..Self::default() }
+    }
+}
+
+impl Surrogate for ClipOptions {
+    fn name(&self) -> &'static str {
+        "ppo_clip"
+    }
+
+    fn validate(&self) -> Vec<GrpoError> {
         let above = |x: Option<f64>, bound: f64| x.is_none_or(|x| x.is_finite() && x > bound);
         let show = |x: Option<f64>| x.unwrap_or_default();
-        [
-            GrpoError::unless(positive(low), "clip_range.low", low, "a positive number"),
-            GrpoError::unless(positive(high), "clip_range.high", high, "a positive number"),
+        let delta = above(self.delta, 1.0 + self.clip_range.high);
+        let own = [
             GrpoError::unless(
                 above(self.dual_clip, 1.0),
                 "dual_clip",
                 show(self.dual_clip),
                 "above 1",
             ),
-            GrpoError::unless(
-                above(self.delta, 1.0 + high),
-                "delta",
-                show(self.delta),
-                "above 1 + clip_range.high",
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+            GrpoError::unless(delta, "delta", show(self.delta), "above 1 + clip_range.high"),
+        ];
+        self.clip_range.validate().into_iter().chain(own.into_iter().flatten()).collect()
+    }
+
+    fn on_policy(&self) -> Option<f64> {
+        Some(1.0)
+    }
+
+    fn per_token(&self, inputs: &SurrogateInputs) -> Result<Tensor<2>, GrpoError> {
+        Ok(clipped_surrogate(inputs.ratio(), inputs.advantages.clone(), self))
+    }
+
+    fn measure(&self, inputs: &SurrogateInputs) -> Vec<Measure> {
+        let (ratio, advantages) = (inputs.ratio(), inputs.advantages.clone());
+        let mut measures = clip_measures(ratio.clone(), advantages.clone(), self.clip_range);
+        if let Some(bound) = self.dual_clip {
+            let beyond = ratio.greater_scalar(bound).bool_and(advantages.lower_scalar(0.0));
+            measures.push(Measure::flag("clip_ratio/dual_mean", beyond, &inputs.mask));
+        }
+        measures
+    }
+
+    fn terms(&self, rows: &[RowView]) -> Vec<Vec<Term>> {
+        each(rows, |row, token| {
+            let (ratio, advantage) = (token.log_ratio.exp(), token.advantage);
+            let free = self.delta.map_or(ratio, |delta| ratio.min(delta));
+            let range = self.clip_range;
+            let clipped = ratio.clamp(1.0 - range.low, 1.0 + range.high);
+            let mut loss = (-advantage * free).max(-advantage * clipped);
+            let mut gate = range.gate(ratio, advantage);
+            if gate == Gate::Open && advantage < 0.0 {
+                let dual = self.dual_clip.is_some_and(|c| loss > -advantage * c);
+                if dual || free < ratio {
+                    gate = Gate::DualClipped;
+                }
+                loss = self.dual_clip.map_or(loss, |c| loss.min(-advantage * c));
+            }
+            let slope = if gate == Gate::Open { -advantage * ratio } else { 0.0 };
+            Term::by_ratio(row, token, loss, slope, gate)
+        })
     }
 }
 
@@ -114,10 +185,8 @@ pub fn clipped_surrogate(
     advantages: Tensor<2>,
     options: &ClipOptions,
 ) -> Tensor<2> {
-    let dims = ratio.dims();
-    let ClipRange { low, high } = options.clip_range;
-    let advantages = advantages.expand(dims);
-    let clipped = ratio.clone().clamp(1.0 - low, 1.0 + high);
+    let advantages = advantages.expand(ratio.dims());
+    let clipped = options.clip_range.clip(ratio.clone());
     let free = match options.delta {
         Some(delta) => ratio.clamp_max(delta),
         None => ratio,
@@ -141,6 +210,13 @@ pub struct ClipFlags {
     pub high: Tensor<2, Bool>,
 }
 
+impl ClipFlags {
+    /// Both.
+    pub fn any(&self) -> Tensor<2, Bool> {
+        self.low.clone().bool_or(self.high.clone())
+    }
+}
+
 /// Which tokens the clip range holds back; what the metrics `clip_ratio/*` count.
 ///
 /// ```
@@ -162,4 +238,22 @@ pub fn clip_flags(ratio: Tensor<2>, advantages: Tensor<2>, clip_range: ClipRange
         low: below.bool_and(advantages.clone().lower_scalar(0.0)),
         high: above.bool_and(advantages.greater_scalar(0.0)),
     }
+}
+
+/// The metrics that every clipped loss has, by TRL's names.
+pub(super) fn clip_measures(
+    ratio: Tensor<2>,
+    advantages: Tensor<2>,
+    clip_range: ClipRange,
+) -> Vec<Measure> {
+    let flags = clip_flags(ratio, advantages.clone(), clip_range);
+    let numbers = |flags: Tensor<2, Bool>| flags.float().cast(advantages.dtype());
+    let (low, high) = (numbers(flags.low.clone()), numbers(flags.high.clone()));
+    vec![
+        Measure::tokens("clip_ratio/low_mean", low.clone()),
+        Measure::tokens("clip_ratio/high_mean", high.clone()),
+        Measure::tokens("clip_ratio/region_mean", numbers(flags.any())),
+        Measure { name: "clip_ratio/low_min", values: low, over: Over::RowMin },
+        Measure { name: "clip_ratio/high_max", values: high, over: Over::RowMax },
+    ]
 }

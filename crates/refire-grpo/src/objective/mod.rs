@@ -1,15 +1,20 @@
-mod entropy_mask;
+mod chord;
 mod inputs;
 mod metrics;
+mod step;
+mod value;
 
-use crate::loss::{RatioLevel, clipped_surrogate};
+pub use chord::{Chord, ChordConfig};
+pub use step::PolicyStep;
+
+use crate::control::{AdaptiveEntropy, AdaptiveKl};
+use crate::loss::{RatioBase, RatioLevel, Surrogate};
 use crate::mask::off_policy_mask;
-use crate::{GrpoError, PolicyLossConfig};
+use crate::{GrpoError, KlBase, PolicyLossConfig};
 use burn::tensor::Tensor;
-use entropy_mask::EntropyMask;
-use inputs::Inputs;
+pub(crate) use inputs::Inputs;
 use metrics::Measured;
-use refire_core::{BoxError, Needs, Stateful, StepView};
+use refire_core::{BoxError, Needs, Stateful, StepView, decode_state, encode_state};
 use refire_objective::{
     Aggregation, Counts, Loss, Objective, ObjectiveError, Scope, StepContext, Targets, TokenStats,
 };
@@ -17,17 +22,18 @@ use refire_objective::{
 /// The name in errors and logs.
 const NAME: &str = "policy_loss";
 
-/// The clipped policy-gradient loss as an [`Objective`]: GRPO, DAPO, Dr.GRPO and the like.
+/// The policy-gradient loss as an [`Objective`]: GRPO, DAPO, GSPO, CISPO and all the others.
 ///
-/// Advantages are required. Without `old_logprobs` the update is on-policy and the ratio is
-/// exactly 1, with the gradient of the log-probability. `weights` multiply the surrogate, not the
-/// KL, as the peers do with importance weights. What stands at masked positions has no influence,
-/// whatever it is.
+/// Advantages are required, except where the surrogate makes its own. Without `old_logprobs` the
+/// update is on-policy and the ratio is exactly 1, with the gradient of the log-probability.
+/// `weights` (and those of a correction) multiply the surrogate, not the KL, as the peers do with
+/// importance weights. What stands at masked positions has no influence, whatever it is.
 ///
-/// Metrics, by their names in TRL: `clip_ratio/low_mean`, `clip_ratio/high_mean` and
-/// `clip_ratio/region_mean` (fraction of tokens, or of rows with [`RatioLevel::Sequence`], that
-/// the clip range holds back), `kl`, `entropy`, and `policy_loss` (the loss without the entropy
-/// bonus).
+/// Metrics, by their names in TRL: `clip_ratio/low_mean`, `clip_ratio/high_mean`,
+/// `clip_ratio/region_mean` (fraction of tokens that the clip range holds back, or of rows where
+/// tokens share one ratio), `clip_ratio/low_min`, `clip_ratio/high_max`, `kl`, `entropy`, and
+/// `policy_loss` (the loss without the entropy bonus); by verl's `ppo_kl` (mean of `base -
+/// logprob`). Surrogates add their own.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -43,13 +49,15 @@ const NAME: &str = "policy_loss";
 /// let stats = TokenStats::from_logprobs(logprobs.clone());
 /// let counts = Counts::of([[true, true]], 1);
 /// let loss = objective.loss(&stats, &targets, &StepContext::empty(), &counts)?;
-/// let gradient = logprobs.grad(&loss.total.backward()).map(|g| g.into_data().to_vec::<f32>());
-/// assert_eq!(gradient.transpose()?, Some(vec![-0.25, -0.25]));
+/// let gradient = logprobs.grad(&loss.total.backward()).expect("the log-probabilities are a leaf");
+/// assert_eq!(gradient.into_data().to_vec::<f32>()?, [-0.25, -0.25]);
 /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct PolicyLoss {
     config: PolicyLossConfig,
+    kl: Option<AdaptiveKl>,
+    entropy: Option<AdaptiveEntropy>,
 }
 
 impl PolicyLoss {
@@ -59,7 +67,10 @@ impl PolicyLoss {
     /// When [`PolicyLossConfig::validate`] finds a problem.
     pub fn new(config: PolicyLossConfig) -> Result<Self, GrpoError> {
         GrpoError::collect(config.validate())?;
-        Ok(Self { config })
+        let kl = config.kl_controller.map(|c| AdaptiveKl::new(config.kl_beta, c));
+        let entropy =
+            config.entropy_controller.map(|c| AdaptiveEntropy::new(config.entropy_coef, c));
+        Ok(Self { config, kl, entropy })
     }
 
     /// The settings.
@@ -67,57 +78,75 @@ impl PolicyLoss {
         &self.config
     }
 
-    fn log_ratio(&self, inputs: &Inputs) -> Tensor<2> {
-        let old = inputs.old_or_current();
-        let mask = inputs.mask.clone();
-        let log_ratio = self.config.ratio.log_ratio(inputs.logprobs.clone(), old, mask);
-        match self.config.log_ratio_clamp {
-            Some(bound) => log_ratio.clamp(-bound, bound),
-            None => log_ratio,
+    /// `[rows, time]`: the surrogate of the tokens that are kept, weighted.
+    fn surrogate(&self, inputs: &Inputs) -> Result<Tensor<2>, GrpoError> {
+        let surrogate = &inputs.surrogate;
+        let mut loss = self.config.surrogate.per_token(surrogate)?;
+        if let Some(keep) = self.on_policy_rows(inputs) {
+            loss = loss * keep;
         }
+        let weights = surrogate.weights.clone().filter(|_| !self.config.surrogate.takes_weights());
+        Ok([inputs.keep.clone(), weights].into_iter().flatten().fold(loss, |loss, w| loss * w))
     }
 
-    /// `[rows, time]`: the clipped loss of the tokens that are kept, weighted.
-    fn surrogate(&self, inputs: &Inputs, ratio: Tensor<2>, keep: Option<Tensor<2>>) -> Tensor<2> {
-        let options = self.config.clip_options();
-        let mut loss = clipped_surrogate(ratio, inputs.advantages.clone(), &options);
-        if let Some(threshold) = self.config.off_policy_threshold {
-            loss = loss
-                * off_policy_mask(
-                    inputs.logprobs.clone(),
-                    inputs.sampler_or_old(),
-                    inputs.advantages.clone(),
-                    inputs.mask.clone(),
-                    threshold,
-                );
-        }
-        [keep, inputs.weights.clone()].into_iter().flatten().fold(loss, |loss, w| loss * w)
+    /// 1 for tokens that off-policy masking leaves, if it is on.
+    pub(crate) fn on_policy_rows(&self, inputs: &Inputs) -> Option<Tensor<2>> {
+        let threshold = self.config.off_policy_threshold?;
+        let surrogate = &inputs.surrogate;
+        Some(off_policy_mask(
+            surrogate.logprobs.clone(),
+            inputs.sampler.clone(),
+            surrogate.advantages.clone(),
+            surrogate.mask.clone(),
+            threshold,
+        ))
     }
 
-    fn kl(&self, inputs: &Inputs, ratio: &Tensor<2>) -> Result<Option<Tensor<2>>, ObjectiveError> {
+    fn kl(&self, inputs: &Inputs) -> Result<Option<Tensor<2>>, GrpoError> {
         if !self.config.has_kl() {
             return Ok(None);
         }
-        let reference = Targets::require(&inputs.ref_logprobs, "ref_logprobs", NAME)?.clone();
-        let kl = self.config.kl_estimator.per_token(inputs.logprobs.clone(), reference);
-        Ok(Some(if self.config.kl_bias_correction { kl * ratio.clone() } else { kl }))
+        let surrogate = &inputs.surrogate;
+        let base = match self.config.kl_base {
+            KlBase::Reference => surrogate.reference(NAME)?,
+            KlBase::Ratio => surrogate.base_logprobs.clone(),
+        };
+        let (estimator, clamp) = (self.config.kl_estimator, self.config.kl_clamp);
+        let mut kl = estimator.clamped(surrogate.logprobs.clone(), base, clamp);
+        if self.config.kl_bias_correction {
+            kl = kl * surrogate.ratio();
+        }
+        Ok(Some(match surrogate.weights.clone().filter(|_| self.config.kl_weighted) {
+            Some(weights) => kl * weights,
+            None => kl,
+        }))
     }
 
     /// `[1]`: this micro-batch's share of the mean entropy over the step's `tokens` that are kept.
-    fn mean_entropy(
-        &self,
-        inputs: &Inputs,
-        keep: Option<Tensor<2>>,
-        tokens: f64,
-    ) -> Result<Tensor<1>, ObjectiveError> {
+    fn mean_entropy(&self, inputs: &Inputs, tokens: f64) -> Result<Tensor<1>, ObjectiveError> {
         let entropy = Targets::require(&inputs.entropy, "entropy", NAME)?.clone();
-        let seen = keep.into_iter().fold(inputs.mask.clone(), |mask, keep| mask * keep);
+        let mask = inputs.surrogate.mask.clone();
+        let seen = inputs.keep.clone().into_iter().fold(mask, |mask, keep| mask * keep);
         Ok((entropy * seen).sum() * tokens.max(1.0).recip())
+    }
+
+    /// What `prepare` made. A configuration that needs nothing of it needs no context.
+    pub(crate) fn step<'a>(&self, context: &'a StepContext) -> Option<&'a PolicyStep> {
+        context.get::<PolicyStep>()
+    }
+
+    /// The coefficients in force: of the KL and of the entropy.
+    pub(crate) fn coefficients(&self, step: Option<&PolicyStep>) -> (f64, f64) {
+        let kl = step.and_then(|s| s.kl_beta).unwrap_or(self.config.kl_beta);
+        let entropy = step.and_then(|s| s.entropy_coef).unwrap_or(self.config.entropy_coef);
+        (kl, entropy)
     }
 
     fn is_plain(&self) -> bool {
         let config = &self.config;
-        config.ratio == RatioLevel::Token
+        matches!(config.ratio, RatioLevel::Token | RatioLevel::SequenceToken)
+            && config.ratio_base == RatioBase::Old
+            && config.correction.is_none()
             && !config.has_kl()
             && !config.has_entropy_bonus()
             && config.top_entropy.is_none()
@@ -125,7 +154,23 @@ impl PolicyLoss {
     }
 }
 
-impl Stateful for PolicyLoss {}
+impl Stateful for PolicyLoss {
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        if self.kl.is_none() && self.entropy.is_none() {
+            return Ok(Vec::new());
+        }
+        encode_state(&(self.kl.state()?, self.entropy.state()?))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        let (kl, entropy): (Vec<u8>, Vec<u8>) = match state {
+            [] => (Vec::new(), Vec::new()),
+            state => decode_state("PolicyLoss", state)?,
+        };
+        self.kl.restore(&kl)?;
+        self.entropy.restore(&entropy)
+    }
+}
 
 impl Objective for PolicyLoss {
     fn name(&self) -> &'static str {
@@ -137,17 +182,19 @@ impl Objective for PolicyLoss {
     }
 
     fn scope(&self) -> Scope {
-        let by_token = self.config.ratio == RatioLevel::Token
+        if self.config.aggregation == Aggregation::TokenMeanLocal {
+            // The mean depends on the split: siblings at least stay together, as in TRL.
+            return Scope::Group;
+        }
+        let by_token = !self.config.ratio.is_shared()
             && self.config.off_policy_threshold.is_none()
             && !matches!(self.config.aggregation, Aggregation::SeqMeanTokenMean { .. });
-        if by_token { Scope::Token } else { Scope::Row }
+        let own = if by_token { Scope::Token } else { Scope::Row };
+        own.max(self.config.surrogate.scope())
     }
 
     fn prepare(&mut self, step: &StepView<'_>) -> Result<StepContext, BoxError> {
-        match self.config.top_entropy {
-            Some(fraction) => Ok(StepContext::new(EntropyMask::of_step(step, fraction)?)),
-            None => Ok(StepContext::empty()),
-        }
+        Ok(StepContext::new(self.look(step)?))
     }
 
     fn loss(
@@ -161,33 +208,30 @@ impl Objective for PolicyLoss {
             // Tensors without rows can't be broadcast; the sum of nothing keeps its graph.
             return Ok(Loss { total: stats.logprobs.clone().sum(), metrics: Vec::new() });
         }
-        let inputs = Inputs::gather(stats, targets)?;
-        let entropy_mask = EntropyMask::find(context, self.config.top_entropy)?;
-        let keep = entropy_mask.map(|mask| mask.rows(targets)).transpose()?;
-
-        let ratio = self.log_ratio(&inputs).exp();
-        let kl = self.kl(&inputs, &ratio)?;
-        let surrogate = self.surrogate(&inputs, ratio.clone(), keep.clone());
+        let step = self.step(context);
+        let inputs = Inputs::gather(stats, targets, step, &self.config)?;
+        let (kl_beta, entropy_coef) = self.coefficients(step);
+        let kl = self.kl(&inputs)?;
+        let surrogate = self.surrogate(&inputs)?;
         let per_token = match &kl {
-            Some(kl) => surrogate + kl.clone() * self.config.kl_beta,
+            Some(kl) => surrogate + kl.clone() * kl_beta,
             None => surrogate,
         };
-        let mask = inputs.mask.clone();
+        let mask = inputs.surrogate.mask.clone();
         let policy_loss = self.config.aggregation.reduce(per_token, mask, Some(counts));
         let total = if self.config.has_entropy_bonus() {
-            let tokens = entropy_mask.map_or(counts.tokens, EntropyMask::kept);
-            let entropy = self.mean_entropy(&inputs, keep, tokens)?;
-            policy_loss.clone() - entropy * self.config.entropy_coef
+            let tokens = step.and_then(PolicyStep::kept).unwrap_or(counts.tokens);
+            policy_loss.clone() - self.mean_entropy(&inputs, tokens)? * entropy_coef
         } else {
             policy_loss.clone()
         };
-        let metrics =
-            Measured { inputs: &inputs, ratio, kl, policy_loss }.metrics(&self.config, counts);
-        Ok(Loss { total, metrics })
+        let measured = Measured { inputs: &inputs, kl, policy_loss, step };
+        Ok(Loss { total, metrics: measured.metrics(&self.config, counts) })
     }
 
-    /// On the first update of a step, where the ratio is 1: `-A * weight` of each token.
+    /// On the first update of a step, where the ratio is 1: `-c A * weight` of each token.
     fn known_coefficients(&self, targets: &Targets, counts: &Counts) -> Option<Tensor<2>> {
+        let factor = self.config.surrogate.on_policy()?;
         if !self.is_plain() || targets.old_logprobs.is_some() {
             return None;
         }
@@ -198,7 +242,7 @@ impl Objective for PolicyLoss {
             fits.then(|| column.mask_fill(hidden.clone(), 0.0))
         };
         let shares = self.config.aggregation.weights(targets.mask.clone(), Some(counts));
-        let coefficients = shares * visible(targets.advantages.clone()?)?.neg();
+        let coefficients = shares * visible(targets.advantages.clone()?)? * -factor;
         match targets.weights.clone() {
             Some(weights) => Some(coefficients * visible(weights)?),
             None => Some(coefficients),

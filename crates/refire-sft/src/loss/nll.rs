@@ -11,9 +11,10 @@
 //! (`F.cross_entropy(label_smoothing = e)`). Where no token has mask 1 the loss is 0; PyTorch's
 //! would be NaN.
 
+use crate::columns::{View, reduced};
 use crate::{NllConfig, SftError};
-use burn::tensor::{Bool, Tensor};
-use refire_core::{BoxError, Metric, Needs, Stateful};
+use burn::tensor::Tensor;
+use refire_core::{BoxError, Needs, Stateful};
 use refire_objective::{
     Aggregation, Counts, Loss, Objective, ObjectiveError, StepContext, Targets, TokenStats,
 };
@@ -92,31 +93,8 @@ impl Nll {
         if !self.config.smooths() {
             return Ok(nll(logprobs));
         }
-        let mean = Targets::require(&stats.mean_logprob, "mean_logprob", NAME)?;
-        let mean = view.visible("mean_logprob", mean)?;
+        let mean = view.required("mean_logprob", &stats.mean_logprob, NAME)?;
         Ok(smoothed_nll(logprobs, mean, self.config.label_smoothing))
-    }
-}
-
-/// The mask in force, and where it is 0.
-struct View<'a> {
-    mask: &'a Tensor<2>,
-    hidden: Tensor<2, Bool>,
-}
-
-impl<'a> View<'a> {
-    fn of(mask: &'a Tensor<2>) -> Self {
-        Self { mask, hidden: mask.clone().equal_scalar(0.0) }
-    }
-
-    /// The column with zeros at masked positions, where it may hold anything.
-    fn visible(&self, what: &'static str, column: &Tensor<2>) -> Result<Tensor<2>, ObjectiveError> {
-        let (found, expected) = (column.dims(), self.mask.dims());
-        if found != expected {
-            let (found, expected) = (found.to_vec(), expected.to_vec());
-            return Err(ObjectiveError::Shape { what, found, expected });
-        }
-        Ok(column.clone().mask_fill(self.hidden.clone(), 0.0))
     }
 }
 
@@ -138,17 +116,9 @@ impl Objective for Nll {
         _context: &StepContext,
         counts: &Counts,
     ) -> Result<Loss, BoxError> {
-        let view = View::of(&targets.mask);
-        let mut per_token = self.per_token(stats, &view)?;
-        if let Some(weights) = &targets.weights {
-            per_token = per_token * view.visible("weights", weights)?;
-        }
-        let entropy = stats.entropy.as_ref().map(|h| view.visible("entropy", h)).transpose()?;
-        let columns = [("loss", Some(per_token.clone())), ("entropy", entropy)];
-        let metrics = token_means(&targets.mask, columns);
-        let mask = targets.mask.clone();
-        let total = Aggregation::TokenMean.reduce(per_token, mask, Some(counts));
-        Ok(Loss { total, metrics })
+        let per_token = self.per_token(stats, &View::of(&targets.mask))?;
+        let how = Aggregation::TokenMean;
+        Ok(reduced(per_token, how, stats, targets, counts, Vec::new())?)
     }
 
     /// `-weight / N`; with smoothing the loss depends on more than the log-probability.
@@ -165,14 +135,4 @@ impl Objective for Nll {
             None => Some(shares),
         }
     }
-}
-
-/// Means over tokens of columns that are 0 at masked positions, in one read from the device.
-fn token_means(mask: &Tensor<2>, columns: [(&'static str, Option<Tensor<2>>); 2]) -> Vec<Metric> {
-    let columns: Vec<_> = columns.into_iter().filter_map(|(n, c)| Some((n, c?))).collect();
-    let sums = columns.iter().map(|(_, column)| column.clone().inner().sum());
-    let sums: Vec<_> = sums.chain([mask.clone().inner().sum()]).collect();
-    let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter::<f64>().collect();
-    let tokens = sums.last().copied().unwrap_or(0.0);
-    columns.iter().zip(sums).map(|((name, _), sum)| Metric::mean(*name, sum, tokens)).collect()
 }

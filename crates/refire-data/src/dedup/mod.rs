@@ -1,0 +1,23 @@
+//! Duplicates: equal texts, nearly equal texts, equal parts, equal meaning.
+
+mod clusters;
+mod embedding;
+mod exact;
+mod lsh;
+mod minhash;
+mod near;
+mod sentence;
+mod signatures;
+mod substring;
+mod template;
+
+pub use clusters::clusters;
+pub use embedding::{EmbeddingConfig, EmbeddingDuplicate, Keep, embedding_duplicates};
+pub use exact::ExactDedup;
+pub use lsh::Lsh;
+pub use minhash::MinHash;
+pub use near::{Duplicate, Fingerprint, NearConfig, NearDedup, candidate_pairs, near_duplicates};
+pub use sentence::{SentenceConfig, SentenceDedup};
+pub use signatures::{read_signatures, write_signatures};
+pub use substring::{Cut, SubstringDedup};
+pub use template::{TemplateGroup, template_duplicates};

@@ -1,0 +1,277 @@
+use super::{Lsh, MinHash};
+use crate::DataError;
+use crate::text::{KeyMap, Words, for_ngrams, ngrams};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// How near-duplicates are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NearConfig {
+    /// Words; numbers count by default, since otherwise a maths problem with other numbers is
+    /// taken for a copy.
+    pub words: Words,
+    /// Words in an n-gram: 5, as datatrove.
+    pub ngram: usize,
+    /// Bands and rows.
+    pub lsh: Lsh,
+    /// Seed of the hash functions.
+    pub seed: u64,
+    /// Least Jaccard similarity of the n-gram sets, computed in full for each pair that meets;
+    /// `None` takes every meeting for a duplicate.
+    pub verify: Option<f64>,
+}
+
+impl Default for NearConfig {
+    fn default() -> Self {
+        Self { words: Words::default(), ngram: 5, lsh: Lsh::default(), seed: 1, verify: Some(0.7) }
+    }
+}
+
+impl NearConfig {
+    /// Every problem found; empty if there is none.
+    pub fn validate(&self) -> Vec<DataError> {
+        let mut problems = self.lsh.validate();
+        if self.ngram == 0 {
+            problems.push(DataError::out_of_range("ngram", 0, "at least 1"));
+        }
+        if let Some(s) = self.verify.filter(|s| !(0.0..=1.0).contains(s)) {
+            problems.push(DataError::out_of_range("verify", s, "from 0 to 1"));
+        }
+        problems
+    }
+}
+
+/// What duplicate search keeps of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// One key a band.
+    pub keys: Vec<u64>,
+    /// The n-grams, 32 bits each, in their order; empty without verification.
+    grams: Vec<u32>,
+}
+
+/// A text that is taken for a copy of an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// Id of the text it copies.
+    pub of: u64,
+    /// Jaccard similarity of their n-grams; 1 without verification.
+    pub similarity: f64,
+}
+
+/// Finds near-duplicates in a stream of texts: each text is compared with those kept before it.
+///
+/// Only texts that were kept are compared with, so a chain of small changes doesn't make one
+/// cluster of texts that have little in common: whatever is removed is similar to something that
+/// stays. With verification memory is about `8 bands + 4 words` bytes a kept text.
+///
+/// ```
+/// use refire_data::{NearConfig, NearDedup};
+/// let mut near = NearDedup::new(NearConfig::default())?;
+/// let text = "the quick brown fox jumps over the lazy dog and runs into the dark green wood";
+/// assert!(near.add_text(1, text).is_none());
+/// assert_eq!(near.add_text(2, &text.replace("dark green", "dark, green")).unwrap().of, 1);
+/// assert!(near.add_text(3, "something else that nobody has said before in these words").is_none());
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct NearDedup {
+    config: NearConfig,
+    minhash: MinHash,
+    /// For each band the newest kept text with a key; older ones follow through `links`.
+    buckets: Vec<KeyMap<u32>>,
+    /// `links[text * bands + band]`: the next older kept text with that key, plus 1.
+    links: Vec<u32>,
+    ids: Vec<u64>,
+    grams: Vec<Vec<u32>>,
+}
+
+impl NearDedup {
+    /// An empty index.
+    ///
+    /// # Errors
+    /// When the configuration is wrong.
+    pub fn new(config: NearConfig) -> Result<Self, DataError> {
+        DataError::from_problems(config.validate())?;
+        let minhash = MinHash::new(config.lsh, config.seed);
+        let buckets = vec![KeyMap::default(); config.lsh.bands];
+        Ok(Self { config, minhash, buckets, links: Vec::new(), ids: Vec::new(), grams: Vec::new() })
+    }
+
+    /// What is kept of a text; depends on the configuration alone, so many threads may do it.
+    pub fn fingerprint(&self, text: &str) -> Fingerprint {
+        thread_local! {
+            static WORDS: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
+        }
+        let grams = WORDS.with_borrow_mut(|words| {
+            self.config.words.hash_into(text, words);
+            let n = self.config.ngram;
+            if words.len() < n {
+                return ngrams(words, n).into_iter().map(|gram| (gram >> 32) as u32).collect();
+            }
+            let mut grams = Vec::with_capacity(words.len() + 1 - n);
+            for_ngrams(words, n, |_, gram| grams.push((gram >> 32) as u32));
+            grams
+        });
+        let keys = if grams.is_empty() {
+            Vec::new()
+        } else {
+            self.minhash.band_keys(&self.minhash.signature_of(&grams))
+        };
+        Fingerprint { keys, grams: if self.config.verify.is_some() { grams } else { Vec::new() } }
+    }
+
+    /// [`add`](Self::add) with the text itself.
+    pub fn add_text(&mut self, id: u64, text: &str) -> Option<Duplicate> {
+        let fingerprint = self.fingerprint(text);
+        self.add(id, fingerprint)
+    }
+
+    /// The kept text that this one copies, the most similar if there are several; otherwise keeps
+    /// this one. A text without a word copies none.
+    pub fn add(&mut self, id: u64, fingerprint: Fingerprint) -> Option<Duplicate> {
+        let found = self.find(&fingerprint);
+        if found.is_none() {
+            self.keep(id, fingerprint);
+        }
+        found
+    }
+
+    /// The kept text that this one copies.
+    pub fn find(&self, fingerprint: &Fingerprint) -> Option<Duplicate> {
+        let mut met = self.met(fingerprint);
+        let least = match self.config.verify {
+            None => {
+                return met.first().map(|text| Duplicate { of: self.ids[*text], similarity: 1.0 });
+            }
+            Some(least) => least,
+        };
+        if met.is_empty() {
+            return None;
+        }
+        let mine = sorted(&fingerprint.grams);
+        let mut best: Option<Duplicate> = None;
+        for text in met.drain(..) {
+            let similarity = jaccard(&mine, &sorted(&self.grams[text]));
+            if similarity >= least && best.is_none_or(|known| similarity > known.similarity) {
+                best = Some(Duplicate { of: self.ids[text], similarity });
+            }
+        }
+        best
+    }
+
+    /// Number of texts kept.
+    pub fn kept(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Kept texts that share a band, oldest first.
+    fn met(&self, fingerprint: &Fingerprint) -> Vec<usize> {
+        let mut met = Vec::new();
+        let bands = self.config.lsh.bands;
+        for (band, key) in fingerprint.keys.iter().enumerate() {
+            let mut next = self.buckets[band].get(key).copied().unwrap_or(0);
+            while next > 0 {
+                let text = next as usize - 1;
+                met.push(text);
+                next = self.links[text * bands + band];
+            }
+        }
+        met.sort_unstable();
+        met.dedup();
+        met
+    }
+
+    fn keep(&mut self, id: u64, fingerprint: Fingerprint) {
+        if fingerprint.keys.is_empty() {
+            return;
+        }
+        let number = self.ids.len() as u32 + 1;
+        for (bucket, key) in self.buckets.iter_mut().zip(&fingerprint.keys) {
+            let older = bucket.insert(*key, number).unwrap_or(0);
+            self.links.push(older);
+        }
+        self.ids.push(id);
+        self.grams.push(fingerprint.grams);
+    }
+}
+
+fn sorted(grams: &[u32]) -> Vec<u32> {
+    let mut grams = grams.to_vec();
+    grams.sort_unstable();
+    grams.dedup();
+    grams
+}
+
+/// Jaccard similarity of two sorted sets; 0 for two empty ones.
+fn jaccard(a: &[u32], b: &[u32]) -> f64 {
+    let (mut i, mut j, mut both) = (0, 0, 0_usize);
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                both += 1;
+                (i, j) = (i + 1, j + 1);
+            }
+        }
+    }
+    let all = a.len() + b.len() - both;
+    if all == 0 { 0.0 } else { both as f64 / all as f64 }
+}
+
+/// Finds near-duplicates among texts, on all threads; ids are positions. The result doesn't depend
+/// on the number of threads.
+///
+/// ```
+/// use refire_data::{NearConfig, near_duplicates};
+/// let found = near_duplicates(&["Is it so?", "is it so"], NearConfig::default())?;
+/// assert!(found[0].is_none() && found[1].is_some());
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
+///
+/// # Errors
+/// When the configuration is wrong.
+pub fn near_duplicates<T: AsRef<str> + Sync>(
+    texts: &[T],
+    config: NearConfig,
+) -> Result<Vec<Option<Duplicate>>, DataError> {
+    const BLOCK: usize = 4096;
+    let mut near = NearDedup::new(config)?;
+    let mut found = Vec::with_capacity(texts.len());
+    for block in texts.chunks(BLOCK) {
+        let prints: Vec<_> = block.par_iter().map(|text| near.fingerprint(text.as_ref())).collect();
+        for print in prints {
+            found.push(near.add(found.len() as u64, print));
+        }
+    }
+    Ok(found)
+}
+
+/// All pairs of positions that share a band, each once: what classic MinHash-LSH calls
+/// candidates.
+pub fn candidate_pairs(fingerprints: &[Fingerprint]) -> Vec<(usize, usize)> {
+    let bands = fingerprints.iter().map(|print| print.keys.len()).max().unwrap_or(0);
+    let mut pairs: Vec<(usize, usize)> = (0..bands)
+        .into_par_iter()
+        .flat_map_iter(|band| {
+            let mut keys: Vec<(u64, usize)> = fingerprints
+                .iter()
+                .enumerate()
+                .filter_map(|(at, print)| Some((*print.keys.get(band)?, at)))
+                .collect();
+            keys.sort_unstable();
+            let mut pairs = Vec::new();
+            for equal in keys.chunk_by(|a, b| a.0 == b.0) {
+                for (i, (_, first)) in equal.iter().enumerate() {
+                    pairs.extend(equal[i + 1..].iter().map(|(_, second)| (*first, *second)));
+                }
+            }
+            pairs
+        })
+        .collect();
+    pairs.par_sort_unstable();
+    pairs.dedup();
+    pairs
+}

@@ -1,0 +1,68 @@
+use super::Rejection;
+use crate::text::sentences;
+use serde::{Deserialize, Serialize};
+
+/// C4's rules (Raffel et al., arXiv 1910.10683), as datatrove has them: lines go, or the whole text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct C4 {
+    /// Drop lines that don't end in `.`, `?`, `!` or a quotation mark.
+    pub terminal_marks: bool,
+    /// Least words of a line.
+    pub min_line_words: usize,
+    /// Most characters of a word.
+    pub max_word_chars: usize,
+    /// Least sentences that are left.
+    pub min_sentences: usize,
+    /// Turn down texts with `{`: what kills LaTeX and code.
+    pub no_braces: bool,
+}
+
+impl Default for C4 {
+    fn default() -> Self {
+        Self {
+            terminal_marks: true,
+            min_line_words: 3,
+            max_word_chars: 1000,
+            min_sentences: 5,
+            no_braces: true,
+        }
+    }
+}
+
+const POLICY: [&str; 5] =
+    ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies"];
+
+impl C4 {
+    /// The text without its bad lines.
+    ///
+    /// # Errors
+    /// The rule that turns the whole text down.
+    pub fn clean(&self, text: &str) -> Result<String, Rejection> {
+        let lower = text.to_lowercase();
+        if lower.contains("lorem ipsum") {
+            return Err(Rejection::new("lorem ipsum", "it stands in the text"));
+        }
+        if self.no_braces && text.contains('{') {
+            return Err(Rejection::new("brace", "`{` stands in the text"));
+        }
+        let kept: Vec<&str> = text.lines().map(str::trim).filter(|line| self.keeps(line)).collect();
+        let kept = kept.join("\n");
+        let found = sentences(&kept).len();
+        if found < self.min_sentences {
+            let detail = format!("{found} are left, at least {} are wanted", self.min_sentences);
+            return Err(Rejection::new("sentences", detail));
+        }
+        Ok(kept)
+    }
+
+    fn keeps(&self, line: &str) -> bool {
+        let lower = line.to_lowercase();
+        let ends = line.ends_with(['.', '?', '!', '"', '\'', '”']) && !line.ends_with("...");
+        (ends || !self.terminal_marks)
+            && line.split_whitespace().count() >= self.min_line_words
+            && line.split_whitespace().all(|word| word.chars().count() <= self.max_word_chars)
+            && !lower.contains("javascript")
+            && !POLICY.iter().any(|phrase| lower.contains(phrase))
+    }
+}

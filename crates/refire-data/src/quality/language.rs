@@ -1,0 +1,243 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// Letters a passage must have for its language to be told; below, detection guesses.
+const MIN_LETTERS: usize = 40;
+
+/// The language of a text as a code of ISO 639-3; `None` where it can't be told reliably: texts of
+/// fewer than 40 letters, and those the detector doubts. Formulas, numbers and code words are left
+/// out first.
+///
+/// ```
+/// let text = "How many apples does she have left after giving three of them to her brother?";
+/// assert_eq!(refire_data::language(text), Some("eng"));
+/// assert_eq!(refire_data::language("x = 5"), None);
+/// ```
+pub fn language(text: &str) -> Option<&'static str> {
+    let prose = prose(text);
+    if prose.chars().filter(|c| c.is_alphabetic()).count() < MIN_LETTERS {
+        return None;
+    }
+    let info = whatlang::detect(&prose)?;
+    info.is_reliable().then(|| info.lang().code())
+}
+
+const LANGUAGES: usize = 7;
+
+/// Words that are frequent in one of these languages and strange to the others.
+const FUNCTION_WORDS: [(&str, &[&str]); LANGUAGES] = [
+    (
+        "eng",
+        &[
+            "the", "and", "of", "is", "are", "he", "she", "they", "how", "each", "his", "her",
+            "has", "have", "with", "for", "per", "this", "that", "then", "which", "were", "was",
+            "it", "what", "my", "many", "much", "does", "if", "from", "than", "more", "in", "at",
+        ],
+    ),
+    (
+        "spa",
+        &[
+            "el", "los", "las", "que", "cuántas", "cuántos", "tenemos", "después", "primero",
+            "entonces", "para", "por", "cada", "del", "una", "hermano", "más", "es", "su", "le",
+            "calcular", "total", "son", "y",
+        ],
+    ),
+    (
+        "fra",
+        &[
+            "les", "des", "est", "que", "qui", "une", "nous", "pour", "dans", "donc", "avec",
+            "combien", "chaque", "il", "elle", "sont", "du", "et", "au", "par", "ensuite",
+        ],
+    ),
+    (
+        "deu",
+        &[
+            "der", "die", "das", "und", "ist", "wir", "wie", "viele", "nachdem", "müssen", "ihm",
+            "zuerst", "er", "sie", "mit", "für", "dann", "jeder", "bleiben", "hat", "ein", "eine",
+        ],
+    ),
+    (
+        "por",
+        &[
+            "os",
+            "que",
+            "uma",
+            "para",
+            "não",
+            "ele",
+            "ela",
+            "então",
+            "quantas",
+            "quantos",
+            "depois",
+            "precisamos",
+            "cada",
+            "com",
+            "são",
+            "é",
+            "seu",
+            "do",
+            "da",
+            "em",
+        ],
+    ),
+    (
+        "ita",
+        &[
+            "il", "gli", "che", "una", "per", "sono", "quindi", "quante", "quanti", "dopo",
+            "della", "dobbiamo", "ogni", "con", "è", "suo", "ha", "di", "poi", "e",
+        ],
+    ),
+    (
+        "nld",
+        &[
+            "het", "een", "wij", "hoeveel", "zijn", "daarna", "moeten", "voor", "met", "elke",
+            "dan", "heeft", "eerst", "hij", "zij", "van", "en", "we", "nog", "niet",
+        ],
+    ),
+];
+
+/// Function words that say a language, and most of the expected language beside them.
+const VOTES: usize = 4;
+
+/// The language of a passage, if it is surely not the expected one: by its function words, which
+/// short passages have too, or else by its letters.
+pub(super) fn other_language(text: &str, expected: &str) -> Option<&'static str> {
+    let (mut own, mut most, mut other) = (0, 0, "");
+    for ((code, _), votes) in FUNCTION_WORDS.iter().zip(all_votes(text)) {
+        if *code == expected {
+            own = votes;
+        } else if votes > most {
+            (most, other) = (votes, code);
+        }
+    }
+    if most >= VOTES && most >= 3 * own {
+        return Some(other);
+    }
+    // A passage with the expected language's function words isn't of another, whatever its letters
+    // say; nor need they be asked, which takes most of the time.
+    if own >= 2 && own >= most {
+        return None;
+    }
+    language(text).filter(|found| *found != expected)
+}
+
+/// The language of a prompt: by its function words where they say it clearly (the detector takes a
+/// short text full of names for anything), or else by its letters.
+pub(super) fn prompt_language(text: &str) -> Option<&'static str> {
+    let mut found: Vec<(usize, &str)> =
+        all_votes(text).into_iter().zip(FUNCTION_WORDS.iter().map(|(code, _)| *code)).collect();
+    found.sort_unstable_by_key(|(votes, _)| std::cmp::Reverse(*votes));
+    let clear = |least: usize| found[0].0 >= least && found[0].0 >= 2 * found[1].0;
+    if clear(VOTES) {
+        return Some(found[0].1);
+    }
+    language(text).or_else(|| clear(2).then_some(found[0].1))
+}
+
+/// Function words of each language in a text, in the order of [`FUNCTION_WORDS`].
+fn all_votes(text: &str) -> [usize; LANGUAGES] {
+    static LANGUAGES_OF: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
+        let mut of: HashMap<&str, u8> = HashMap::new();
+        for (at, (_, words)) in FUNCTION_WORDS.iter().enumerate() {
+            words.iter().for_each(|word| *of.entry(word).or_default() |= 1 << at);
+        }
+        of
+    });
+    let mut votes = [0; LANGUAGES];
+    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        let found = LANGUAGES_OF.get(word).copied();
+        let bits = found.or_else(|| LANGUAGES_OF.get(word.to_lowercase().as_str()).copied());
+        let bits = bits.unwrap_or(0);
+        votes.iter_mut().enumerate().for_each(|(at, n)| *n += usize::from(bits >> at & 1));
+    }
+    votes
+}
+
+/// A text without formulas (`$…$`, `\(…\)`, commands), digits and words that hold them.
+fn prose(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| !(c.is_ascii_digit() || matches!(c, '$' | '\\' | '_' | '=' | '{'));
+    if text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    let without: Vec<Cow<'_, str>> = text
+        .split('$')
+        .enumerate()
+        .map(|(index, part)| {
+            // Between a pair of dollar signs stands a formula; prices have no second sign near.
+            let formula = index % 2 == 1 && part.len() < 60 && !part.contains(' ');
+            if formula { Cow::Borrowed(" ") } else { Cow::Borrowed(part) }
+        })
+        .collect();
+    let kept: Vec<&str> = without
+        .iter()
+        .flat_map(|part| part.split_whitespace())
+        .filter(|word| word.chars().all(plain))
+        .collect();
+    Cow::Owned(kept.join(" "))
+}
+
+/// Scripts of letters, as far as they are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Latin,
+    Cyrillic,
+    Arabic,
+    Hebrew,
+    Devanagari,
+    Thai,
+    Hangul,
+    Kana,
+    Han,
+    Other,
+}
+
+const SCRIPTS: usize = 10;
+
+fn script(c: char) -> Option<Script> {
+    Some(match u32::from(c) {
+        0x41..=0x5a | 0x61..=0x7a | 0xc0..=0x24f | 0x1e00..=0x1eff => Script::Latin,
+        // Greek letters and mathematical alphabets are formulas in any language.
+        0x370..=0x3ff | 0x1d400..=0x1d7ff | 0x2100..=0x214f => return None,
+        0x400..=0x52f => Script::Cyrillic,
+        0x590..=0x5ff => Script::Hebrew,
+        0x600..=0x6ff | 0x750..=0x77f => Script::Arabic,
+        0x900..=0x97f => Script::Devanagari,
+        0xe00..=0xe7f => Script::Thai,
+        0x1100..=0x11ff | 0xac00..=0xd7af => Script::Hangul,
+        0x3040..=0x30ff => Script::Kana,
+        0x3400..=0x4dbf | 0x4e00..=0x9fff | 0x2_0000..=0x3_ffff => Script::Han,
+        _ if c.is_alphabetic() => Script::Other,
+        _ => return None,
+    })
+}
+
+fn scripts(text: &str) -> [usize; SCRIPTS] {
+    let mut counts = [0; SCRIPTS];
+    text.chars().filter_map(script).for_each(|script| counts[script as usize] += 1);
+    counts
+}
+
+/// Share of a response's letters, in `[0, 1]`, in scripts that the prompt doesn't use at all. Han
+/// and kana count as one, since Japanese mixes them.
+///
+/// ```
+/// assert_eq!(refire_data::foreign_share("How many?", "We get 因此 two."), 2.0 / 10.0);
+/// ```
+pub fn foreign_share(prompt: &str, response: &str) -> f64 {
+    let (known, found) = (scripts(prompt), scripts(response));
+    let all: usize = found.iter().sum();
+    if all == 0 || known.iter().all(|count| *count == 0) {
+        return 0.0;
+    }
+    let japanese = known[Script::Kana as usize] > 0;
+    // Every language of mathematics uses Latin letters for its unknowns.
+    let expected = |script: usize| {
+        known[script] > 0
+            || script == Script::Latin as usize
+            || (japanese && script == Script::Han as usize)
+    };
+    let foreign: usize = (0..SCRIPTS).filter(|s| !expected(*s)).map(|s| found[s]).sum();
+    foreign as f64 / all as f64
+}

@@ -1,0 +1,130 @@
+use super::Rejection;
+use super::gopher::words;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+
+/// Gopher's rules on repetition (Rae et al., arXiv 2112.11446, table A1), as datatrove has them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Repetition {
+    /// Most repeated lines, as a share of lines.
+    pub max_lines: f64,
+    /// Most repeated paragraphs, as a share of paragraphs.
+    pub max_paragraphs: f64,
+    /// Most characters in repeated lines, as a share of all.
+    pub max_line_chars: f64,
+    /// Most characters in repeated paragraphs, as a share of all.
+    pub max_paragraph_chars: f64,
+    /// For the most frequent 2-, 3- and 4-gram: most of its characters, as a share of all.
+    pub max_top: [f64; 3],
+    /// For repeated 5- to 10-grams: most of their characters, as a share of all.
+    pub max_repeated: [f64; 6],
+}
+
+impl Default for Repetition {
+    fn default() -> Self {
+        Self {
+            max_lines: 0.3,
+            max_paragraphs: 0.3,
+            max_line_chars: 0.2,
+            max_paragraph_chars: 0.2,
+            max_top: [0.20, 0.18, 0.16],
+            max_repeated: [0.15, 0.14, 0.13, 0.12, 0.11, 0.10],
+        }
+    }
+}
+
+impl Repetition {
+    /// Every limit times a factor, at most 1.
+    pub fn relaxed(&self, factor: f64) -> Self {
+        let up = |limit: f64| (limit * factor).min(1.0);
+        Self {
+            max_lines: up(self.max_lines),
+            max_paragraphs: up(self.max_paragraphs),
+            max_line_chars: up(self.max_line_chars),
+            max_paragraph_chars: up(self.max_paragraph_chars),
+            max_top: self.max_top.map(up),
+            max_repeated: self.max_repeated.map(up),
+        }
+    }
+
+    /// The first rule that turns a text down.
+    pub fn check(&self, text: &str) -> Option<Rejection> {
+        let text = text.trim();
+        let length = text.chars().count().max(1) as f64;
+        let paragraphs: Vec<&str> = split(text, true);
+        let lines: Vec<&str> = split(text, false);
+        for (name, parts, most, most_chars) in [
+            ("repeated paragraphs", &paragraphs, self.max_paragraphs, self.max_paragraph_chars),
+            ("repeated lines", &lines, self.max_lines, self.max_line_chars),
+        ] {
+            let (count, chars) = repeated_parts(parts);
+            let share = count as f64 / parts.len().max(1) as f64;
+            let found = Rejection::outside(name, share, 0.0, most).or_else(|| {
+                let rule = format!("characters of {name}");
+                Rejection::outside(&rule, chars as f64 / length, 0.0, most_chars)
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        let words = words(text);
+        for (n, most) in (2..).zip(self.max_top) {
+            let share = top_chars(&words, n) as f64 / length;
+            if let Some(found) = Rejection::outside(&format!("top {n}-gram"), share, 0.0, most) {
+                return Some(found);
+            }
+        }
+        for (n, most) in (5..).zip(self.max_repeated) {
+            let share = repeated_chars(&words, n) as f64 / length;
+            if let Some(found) =
+                Rejection::outside(&format!("repeated {n}-grams"), share, 0.0, most)
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
+
+/// Paragraphs (parted by blank lines) or lines, without empty ones.
+fn split(text: &str, paragraphs: bool) -> Vec<&str> {
+    let parts: Box<dyn Iterator<Item = &str>> =
+        if paragraphs { Box::new(text.split("\n\n")) } else { Box::new(text.split('\n')) };
+    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+/// How many parts stood before, and their characters.
+fn repeated_parts(parts: &[&str]) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    let repeated = parts.iter().filter(|part| !seen.insert(**part));
+    repeated.fold((0, 0), |(count, chars), part| (count + 1, chars + part.chars().count()))
+}
+
+fn chars(words: &[&str]) -> usize {
+    words.iter().map(|word| word.chars().count()).sum::<usize>() + words.len().saturating_sub(1)
+}
+
+/// Characters of the most frequent n-gram, all its occurrences together; 0 if none is repeated.
+fn top_chars(words: &[&str], n: usize) -> usize {
+    let mut counts: HashMap<&[&str], usize> = HashMap::new();
+    words.windows(n).for_each(|gram| *counts.entry(gram).or_default() += 1);
+    let repeated = counts.into_iter().filter(|(_, count)| *count > 1);
+    repeated.map(|(gram, count)| (count, count * chars(gram))).max().map_or(0, |(_, all)| all)
+}
+
+/// Characters of n-grams that stood before, without the spaces between words, as datatrove counts
+/// them; a hit is jumped over, so none counts twice.
+fn repeated_chars(words: &[&str], n: usize) -> usize {
+    let (mut seen, mut at, mut repeated) = (HashSet::new(), 0, 0);
+    while at + n <= words.len() {
+        let gram = &words[at..at + n];
+        if seen.insert(gram) {
+            at += 1;
+        } else {
+            repeated += gram.iter().map(|word| word.chars().count()).sum::<usize>();
+            at += n;
+        }
+    }
+    repeated
+}

@@ -1,0 +1,69 @@
+use super::Asker;
+use crate::{DataError, Example, Record, Template, equations};
+
+/// Guidance only (SGFT): an understanding of the question and the steps to take, without doing
+/// them. A small model trained on guidance can lead another one that answers.
+#[derive(Debug, Clone)]
+pub struct Guidance {
+    /// Asks for the guidance; `{question}`.
+    pub ask: Template,
+    /// Turn down guidance that calculates: that has an equation with its result.
+    pub no_arithmetic: bool,
+}
+
+impl Guidance {
+    /// The usual wording.
+    ///
+    /// # Errors
+    /// Never for this template.
+    pub fn new() -> Result<Self, DataError> {
+        let ask = Template::new(
+            "Say in a few lines what this question asks for and which steps lead to the answer. Do \
+             not carry them out.\n\n{question}",
+        )?;
+        Ok(Self { ask, no_arithmetic: true })
+    }
+
+    /// One record of question and guidance for each question whose guidance was whole, keeps to the
+    /// rule and doesn't give the reference answer away.
+    ///
+    /// # Errors
+    /// When asking fails, or the template names a place it isn't given.
+    pub fn run(
+        &self,
+        asker: &mut Asker<'_>,
+        questions: &[Record],
+    ) -> Result<Vec<Record>, DataError> {
+        let text = |record: &Record| record.example.prompt_text().unwrap_or_default();
+        let mut asked = Vec::new();
+        for record in questions {
+            asked.push((record.id().short(), self.ask.fill(&[("question", &text(record))])?));
+        }
+        let written = questions.iter().zip(asker.ask_one(&asked)?);
+        let good = written.filter(|(record, guidance)| self.accepts(record, guidance));
+        let made = good.map(|(record, guidance)| {
+            let example = Example::PromptCompletion {
+                prompt: text(record).into(),
+                completion: guidance.into(),
+            };
+            record.derive(example, "synthesis: guidance")
+        });
+        Ok(made.collect())
+    }
+
+    fn accepts(&self, record: &Record, guidance: &str) -> bool {
+        let answer = match &record.example {
+            Example::Verifiable { answer, .. } => answer.as_str(),
+            _ => "",
+        };
+        // The answer may be a number of the question itself.
+        let question = record.example.prompt_text().unwrap_or_default();
+        let word = |text: &str| {
+            !answer.is_empty()
+                && text.split(|c: char| !c.is_alphanumeric() && c != '.').any(|w| w == answer)
+        };
+        let calculates = self.no_arithmetic && !equations(guidance).is_empty();
+        let tells = word(guidance) && !word(&question);
+        !(guidance.is_empty() || calculates || tells)
+    }
+}

@@ -1,0 +1,107 @@
+use super::Asker;
+use crate::DataError;
+use refire_core::{BoxError, Message, Purpose, Role, Stateful, Stream, decode_state, encode_state};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A rationale, and how well it explains the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Held {
+    rationale: String,
+    /// `log p(answer | question, rationale)`, at most 0.
+    loglik: f64,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Rationales proposed.
+    pub proposed: usize,
+    /// Rationales that took a place in the memory.
+    pub accepted: usize,
+}
+
+/// TRICE's memory (Phan et al., arXiv 2312.02179): one rationale a question, updated as a Markov
+/// chain whose law is `p(rationale | question, answer)`. A new rationale `z'` is drawn from the
+/// model given the question alone, and replaces the old one with probability
+/// `min(1, p(answer | z') / p(answer | z))`. With a verifier that says right or wrong, a right
+/// rationale always replaces and a wrong one never does (once a right one is held).
+///
+/// The memory is saved state: its chains are long, and a run that forgets them starts over.
+#[derive(Debug, Clone, Default)]
+pub struct RationaleMemory {
+    seed: u64,
+    memory: Memory,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Memory {
+    held: BTreeMap<u64, Held>,
+    steps: u64,
+}
+
+impl RationaleMemory {
+    /// An empty memory.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, memory: Memory::default() }
+    }
+
+    /// The rationale held for a question.
+    pub fn get(&self, id: u64) -> Option<&str> {
+        self.memory.held.get(&id).map(|held| held.rationale.as_str())
+    }
+
+    /// Proposes a rationale for each question (id, text) and accepts or rejects it; `loglik` judges
+    /// a rationale: `log p(answer | question, rationale)`, or 0 for right and `-inf` for wrong.
+    /// The first rationale of a question is taken if its likelihood isn't 0.
+    ///
+    /// # Errors
+    /// When asking fails, or a likelihood is above 0 or not a number.
+    pub fn step(
+        &mut self,
+        asker: &mut Asker<'_>,
+        questions: &[(u64, String)],
+        loglik: &dyn Fn(u64, &str) -> f64,
+    ) -> Result<Step, DataError> {
+        let ask = |(id, text): &(u64, String)| (*id, vec![Message::new(Role::User, text.clone())]);
+        let asked: Vec<_> = questions.iter().map(ask).collect();
+        let answers = asker.ask(&asked, 1)?;
+        let mut done = Step::default();
+        for ((id, _), answer) in questions.iter().zip(answers) {
+            let Some(proposal) = answer.into_iter().next().filter(|c| !c.is_truncated()) else {
+                continue;
+            };
+            let new = loglik(*id, &proposal.text);
+            if new.is_nan() || new > 0.0 {
+                return Err(DataError::out_of_range("loglik", new, "at most 0"));
+            }
+            done.proposed += 1;
+            if self.accepts(*id, new) {
+                done.accepted += 1;
+                self.memory.held.insert(*id, Held { rationale: proposal.text, loglik: new });
+            }
+        }
+        self.memory.steps += 1;
+        Ok(done)
+    }
+
+    fn accepts(&self, id: u64, new: f64) -> bool {
+        if new == f64::NEG_INFINITY {
+            return false;
+        }
+        let Some(old) = self.memory.held.get(&id) else { return true };
+        let mut draw =
+            Stream::new(self.seed, Purpose::named("rationale"), self.memory.steps, id, 0);
+        draw.uniform() < (new - old.loglik).exp()
+    }
+}
+
+impl Stateful for RationaleMemory {
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        encode_state(&self.memory)
+    }
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        self.memory = decode_state("RationaleMemory", state)?;
+        Ok(())
+    }
+}

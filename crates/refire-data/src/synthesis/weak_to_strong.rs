@@ -1,0 +1,110 @@
+use super::Asker;
+use crate::{Attempt, Attempts, DataError, Example, Record};
+use refire_core::{Message, Role};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Which traces of the weak model are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// All of them: even wrong ones teach the form of reasoning.
+    All,
+    /// Those that agree with the label.
+    #[default]
+    Right,
+    /// Those that don't.
+    Wrong,
+}
+
+/// Weak-to-strong reasoning (W2SR): a weaker model that reasons writes traces for a stronger one.
+/// Without reference answers it labels them itself: the answer most of its samples agree on is
+/// taken for right, if enough do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WeakToStrong {
+    /// Traces sampled of a question.
+    pub samples: usize,
+    /// Which are kept.
+    pub keep: Keep,
+    /// Least share of samples that must agree, in `[0, 1]`.
+    pub agreement: f64,
+}
+
+impl Default for WeakToStrong {
+    fn default() -> Self {
+        Self { samples: 8, keep: Keep::Right, agreement: 0.5 }
+    }
+}
+
+impl WeakToStrong {
+    /// Prompt–completion records from traces whose answer `answer_of` finds; the extra columns
+    /// `self_label` and `agreement` say what was taken for right, and by which share. Truncated
+    /// traces count against agreement and are never kept.
+    ///
+    /// # Errors
+    /// When asking fails.
+    pub fn run(
+        &self,
+        asker: &mut Asker<'_>,
+        questions: &[Record],
+        answer_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Record>, DataError> {
+        let text = |record: &Record| record.example.prompt_text().unwrap_or_default();
+        let ask =
+            |record: &Record| (record.id().short(), vec![Message::new(Role::User, text(record))]);
+        let asked: Vec<_> = questions.iter().map(ask).collect();
+        let mut made = Vec::new();
+        for (record, traces) in questions.iter().zip(asker.ask(&asked, self.samples)?) {
+            let whole = traces.iter().filter(|trace| !trace.is_truncated());
+            let answers: Vec<(&str, Option<String>)> =
+                whole.map(|trace| (trace.text.as_str(), answer_of(&trace.text))).collect();
+            let Some((label, votes)) = majority(&answers) else { continue };
+            let share = votes as f64 / self.samples as f64;
+            if share < self.agreement {
+                continue;
+            }
+            for attempt in labelled(record, &answers, &label).attempts {
+                let wanted = match self.keep {
+                    Keep::All => true,
+                    Keep::Right => attempt.correct == Some(true),
+                    Keep::Wrong => attempt.correct == Some(false),
+                };
+                if wanted {
+                    let (prompt, completion) = (text(record).into(), attempt.text.into());
+                    let example = Example::PromptCompletion { prompt, completion };
+                    let mut trace = record.derive(example, "synthesis: weak to strong");
+                    trace.extra.insert("self_label".to_owned(), label.clone().into());
+                    trace.extra.insert("agreement".to_owned(), share.into());
+                    made.push(trace);
+                }
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// The most frequent answer, the first of equally frequent ones, and its votes.
+fn majority(answers: &[(&str, Option<String>)]) -> Option<(String, usize)> {
+    let mut votes: HashMap<&str, (usize, usize)> = HashMap::new();
+    for (at, (_, answer)) in answers.iter().enumerate() {
+        if let Some(answer) = answer {
+            votes.entry(answer).or_insert((0, at)).0 += 1;
+        }
+    }
+    let best = votes.into_iter().max_by_key(|(_, (votes, at))| (*votes, std::cmp::Reverse(*at)))?;
+    Some((best.0.to_owned(), best.1.0))
+}
+
+fn labelled(record: &Record, answers: &[(&str, Option<String>)], label: &str) -> Attempts {
+    let attempt = |(text, answer): &(&str, Option<String>)| Attempt {
+        text: (*text).to_owned(),
+        correct: Some(answer.as_deref() == Some(label)),
+        ..Attempt::default()
+    };
+    Attempts {
+        id: record.id().short(),
+        prompt: record.example.prompt_text().unwrap_or_default(),
+        attempts: answers.iter().map(attempt).collect(),
+    }
+}

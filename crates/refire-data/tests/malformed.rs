@@ -1,0 +1,282 @@
+//! Every kind of broken input gives an error or a reject that says where and why, and everything
+//! valid around it comes through.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use flate2::{Compression, write::GzEncoder};
+use refire_data::{DataError, Format, Kind, OnBad, ReadConfig, Reader};
+use std::io::Write;
+use std::path::Path;
+
+/// A good row.
+const GOOD: &str = r#"{"id":"ID","prompt":"2 + 3?","completion":"5"}"#;
+
+fn good(id: &str) -> Vec<u8> {
+    GOOD.replace("ID", id).into_bytes()
+}
+
+struct Case {
+    name: &'static str,
+    bad: Vec<u8>,
+    /// Where, and a word of the reason.
+    field: &'static str,
+    reason: &'static str,
+}
+
+fn case(
+    name: &'static str,
+    bad: impl Into<Vec<u8>>,
+    field: &'static str,
+    reason: &'static str,
+) -> Case {
+    Case { name, bad: bad.into(), field, reason }
+}
+
+fn broken_rows() -> Vec<Case> {
+    let row = |prompt: &str| format!(r#"{{"id":"x","prompt":{prompt},"completion":"5"}}"#);
+    let deep = row(&("[".repeat(200) + &"]".repeat(200)));
+    let chat = |message: &str| {
+        format!(
+            r#"{{"id":"x","prompt":[{message}],"completion":[{{"role":"assistant","content":"5"}}]}}"#
+        )
+    };
+    vec![
+        case(
+            "bad UTF-8",
+            b"{\"id\":\"x\",\"prompt\":\"\xff\xfe\",\"completion\":\"5\"}",
+            "row",
+            "invalid UTF-8 at byte 20",
+        ),
+        case("huge line", row(&format!("\"{}\"", "a".repeat(5000))), "row", "more than the limit"),
+        case("wrong type", row("5"), "prompt", "found a number"),
+        case("missing column", r#"{"id":"x","prompt":"2 + 3?"}"#, "completion", "missing"),
+        case("duplicate id", good("first"), "id", "earlier row"),
+        case("missing id", r#"{"prompt":"2 + 3?","completion":"5"}"#, "id", "missing"),
+        case(
+            "NUL byte",
+            b"{\"id\":\"x\",\"prompt\":\"a\0b\",\"completion\":\"5\"}",
+            "row",
+            "NUL byte at byte 21",
+        ),
+        case("a line of NUL bytes", vec![0_u8; 64], "row", "NUL byte at byte 0"),
+        case("null", row("null"), "prompt", "is null"),
+        case("nested null message", chat("null"), "prompt[0]", "found null"),
+        case(
+            "nested null content",
+            chat(r#"{"role":"user","content":null}"#),
+            "prompt[0].content",
+            "found null",
+        ),
+        case(
+            "nested null role",
+            chat(r#"{"role":null,"content":"a"}"#),
+            "prompt[0].role",
+            "missing",
+        ),
+        case("message without content", chat(r#"{"role":"user"}"#), "prompt[0].content", "missing"),
+        case("no message", r#"{"id":"x","prompt":[],"completion":[]}"#, "prompt", "no message"),
+        case("list instead of object", "[1, 2]", "row", "expected an object"),
+        case("text instead of object", "\"prompt\"", "row", "expected an object"),
+        case("cut off", &GOOD.as_bytes()[..20], "row", "EOF"),
+        case("trailing text", format!("{GOOD} and more"), "row", "trailing characters"),
+        case("two objects on a line", format!("{GOOD}{GOOD}"), "row", "trailing characters"),
+        case("not a number", row("NaN"), "row", "expected value"),
+        case("single quotes", "{'prompt': 'a', 'completion': 'b'}", "row", "key must be a string"),
+        case("half a surrogate", row(r#""\ud800""#), "row", "hex escape"),
+        case(
+            "control character",
+            b"{\"id\":\"x\",\"prompt\":\"a\tb\",\"completion\":\"5\"}",
+            "row",
+            "control character",
+        ),
+        case(
+            "key twice",
+            r#"{"id":"x","prompt":"a","prompt":"b","completion":"5"}"#,
+            "row",
+            "stands twice",
+        ),
+        case("too deep", deep, "row", "recursion limit"),
+        case(
+            "formats mixed",
+            chat(r#"{"role":"user","content":"a"}"#)
+                .replace(r#"[{"role":"assistant","content":"5"}]"#, r#""5""#),
+            "completion",
+            "is text, while `prompt` is messages",
+        ),
+        case(
+            "unknown message field",
+            chat(r#"{"role":"user","content":"a","weight":0}"#),
+            "prompt[0].weight",
+            "no known field",
+        ),
+        case(
+            "tools of the wrong type",
+            r#"{"id":"x","prompt":"a","completion":"b","tools":3}"#,
+            "tools",
+            "found a number",
+        ),
+    ]
+}
+
+fn config(on_bad: OnBad) -> ReadConfig {
+    ReadConfig {
+        on_bad,
+        max_line_bytes: 4096,
+        unique: Some("id".to_owned()),
+        ..ReadConfig::default()
+    }
+}
+
+fn read(path: &Path, config: ReadConfig) -> (usize, Vec<DataError>) {
+    let (good, bad): (Vec<_>, Vec<_>) =
+        Reader::open(&[path], config).unwrap().partition(Result::is_ok);
+    (good.len(), bad.into_iter().map(Result::unwrap_err).collect())
+}
+
+#[test]
+fn a_broken_row_is_named_and_the_rest_comes_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = broken_rows();
+    assert!(cases.len() >= 20);
+    for Case { name, bad, field, reason } in &cases {
+        let path = folder.path().join("rows.jsonl");
+        let lines = [good("first"), good("second"), bad.clone(), good("third")];
+        std::fs::write(&path, lines.join(&b'\n')).unwrap();
+        let (valid, errors) = read(&path, config(OnBad::Error));
+        assert_eq!((valid, errors.len()), (3, 1), "{name}: {errors:?}");
+        let DataError::Row { path: found, line: 3, field: found_field, reason: found_reason } =
+            &errors[0]
+        else {
+            panic!("{name}: {}", errors[0])
+        };
+        assert_eq!((found, found_field.as_str()), (&path, *field), "{name}: {found_reason}");
+        assert!(found_reason.contains(reason), "{name}: {found_reason}");
+
+        let rejects = folder.path().join("rejects.jsonl");
+        let (valid, errors) = read(&path, config(OnBad::SetAside { path: rejects.clone() }));
+        assert_eq!((valid, errors.len()), (3, 0), "{name}");
+        let text = std::fs::read_to_string(&rejects).unwrap();
+        let row: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!(row["line"], 3, "{name}");
+        assert_eq!(row["field"], *field, "{name}");
+        assert!(row["reason"].as_str().unwrap().contains(reason), "{name}");
+        assert!(!row["row"].as_str().unwrap().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn all_broken_rows_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let mut lines = vec![good("first")];
+    for (index, case) in broken_rows().into_iter().enumerate() {
+        lines.push(case.bad);
+        lines.push(good(&format!("good-{index}")));
+    }
+    std::fs::write(&path, lines.join(&b'\n')).unwrap();
+    let n = broken_rows().len();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (n + 1, n));
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Rows that compress badly, so that a cut file still holds many.
+fn many(n: u64) -> Vec<u8> {
+    let row = |i: u64| {
+        let noise = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{{\"id\":\"{i}\",\"prompt\":\"{noise:x}\",\"completion\":\"{i}\"}}\n")
+    };
+    (0..n).map(row).collect::<String>().into_bytes()
+}
+
+#[test]
+fn truncated_compressed_files_give_what_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = gzip(&many(20_000));
+    let path = folder.path().join("rows.jsonl.gz");
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert!(valid > 5_000, "{valid}");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let error = errors[0].to_string();
+    assert!(error.contains("can't be read on"), "{error}");
+    assert!(matches!(errors[0], DataError::Row { line, .. } if line == valid as u64 + 1));
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn truncated_zstd_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = zstd::encode_all(&many(40_000)[..], 3).unwrap();
+    let path = folder.path().join("rows.jsonl.zst");
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert!(valid > 5_000 && errors.len() == 1, "{valid} {errors:?}");
+}
+
+#[test]
+fn broken_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let mut utf16 = vec![0xff, 0xfe];
+    utf16.extend(GOOD.encode_utf16().flat_map(u16::to_le_bytes));
+    let cases = [
+        (write("empty.jsonl", b""), "is empty"),
+        (write("blank.jsonl", b"\n \n\t\n"), "is empty"),
+        (write("utf16.jsonl", &utf16), "UTF-16"),
+        (write("noise.jsonl.gz", b"\x1f\x8bnot gzip at all"), "gzip"),
+        (write("header.parquet", b"PAR1 and no table"), "arquet"),
+        (write("columns.jsonl", br#"{"a":1}"#), "no known format has the columns a"),
+        (write("open.json", br#"[{"prompt":"a"}, {"prompt":"b""#), "isn't closed"),
+    ];
+    for (path, reason) in &cases {
+        let (_, errors) = read(path, ReadConfig::default());
+        assert_eq!(errors.len(), 1, "{path:?}: {errors:?}");
+        let error = errors[0].to_string();
+        assert!(error.contains(reason) && error.contains(path.to_str().unwrap()), "{error}");
+    }
+    assert!(Reader::open(&[folder.path().join("none.jsonl")], ReadConfig::default()).is_err());
+    assert!(Reader::open(&[folder.path().join("*.csv")], ReadConfig::default()).is_err());
+
+    // A bad file among good ones takes nothing with it.
+    let fine = write("fine.jsonl", &good("x"));
+    let rejects = folder.path().join("rejects.jsonl");
+    let all = [&cases[0].0, &fine, &cases[2].0, &fine];
+    let config =
+        ReadConfig { on_bad: OnBad::SetAside { path: rejects.clone() }, ..ReadConfig::default() };
+    let records: Vec<_> = Reader::open(&all, config).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), 1, "the same file twice is read once");
+    assert_eq!(std::fs::read_to_string(&rejects).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn marks_and_line_ends_of_other_systems_are_no_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let mut text = b"\xef\xbb\xbf".to_vec();
+    text.extend([good("a"), Vec::new(), good("b"), good("c")].join(&b"\r\n"[..]));
+    std::fs::write(&path, text).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (3, 0), "{errors:?}");
+}
+
+#[test]
+fn the_first_row_may_be_the_broken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let lines = [br#"{"id":"0","prompt":"a"}"#.to_vec(), good("1"), good("2")];
+    std::fs::write(&path, lines.join(&b'\n')).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (2, 1), "{errors:?}");
+    let explicit =
+        ReadConfig { format: Format::Trl { rows: Kind::PromptOnly }, ..config(OnBad::Error) };
+    assert_eq!(read(&path, explicit).0, 3);
+}

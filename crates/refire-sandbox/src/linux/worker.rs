@@ -1,0 +1,293 @@
+//! One worker: its interpreters, and a job at a time.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use super::candidate::Running;
+use super::cgroup::Cgroup;
+use super::confinement::{Confinement, Role};
+use super::judge::Judge;
+use super::raw::Ended;
+use super::watch::{Capture, KEPT, Over};
+use super::zygote::{Programs, Zygote, interpreter};
+use crate::python::Python;
+use crate::{
+    Clock, Integrity, Job, Layer, Layers, Outcome, SandboxConfig, Start, Suite, TestResult, Usage,
+    Verdict,
+};
+
+mod compiled;
+mod judged;
+mod stdio;
+
+/// What the workers of a sandbox have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) confinement: Confinement,
+    pub(crate) python: Python,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) config: SandboxConfig,
+}
+
+/// Runs one job at a time.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    candidate: Option<Zygote>,
+    judge: Option<Judge>,
+    cgroup: Option<Cgroup>,
+    null: Option<OwnedFd>,
+}
+
+/// What a run found out, before it becomes an [`Outcome`].
+#[derive(Debug)]
+struct Found {
+    verdict: Verdict,
+    tests: Vec<TestResult>,
+    borrowed: Vec<String>,
+    ended: Ended,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Found {
+    fn only(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            tests: Vec::new(),
+            borrowed: Vec::new(),
+            ended: Ended::default(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let cgroup = shared
+            .confinement
+            .has(Layer::Cgroup)
+            .then(|| Cgroup::create(index, &shared.config.limits).ok())
+            .flatten();
+        Self { shared, index, candidate: None, judge: None, cgroup, null: None }
+    }
+
+    /// Starts what can be started before there is a job.
+    pub(crate) fn warm_up(&mut self) -> io::Result<()> {
+        self.judge()?;
+        if self.shared.config.start == Start::Warm {
+            self.zygote()?;
+        }
+        Ok(())
+    }
+
+    /// Runs a job to its verdict. A failure that is not the submission's is tried again with new
+    /// interpreters, and then is `Infra`.
+    pub(crate) fn run(&mut self, job: &Job) -> Outcome {
+        let start = Instant::now();
+        let mut found = self.attempt(job);
+        for _ in 0..self.shared.config.retries {
+            if !matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
+                break;
+            }
+            found = self.attempt(job);
+        }
+        let integrity = match *job.suite {
+            Suite::InProcess { .. } => Integrity::InProcess,
+            _ => Integrity::Split,
+        };
+        Outcome {
+            verdict: found.verdict,
+            tests: found.tests,
+            borrowed: found.borrowed,
+            integrity,
+            layers: Arc::clone(&self.shared.layers),
+            usage: Usage {
+                cpu: found.ended.cpu,
+                wall: start.elapsed(),
+                memory: found.ended.memory,
+            },
+            stdout: found.stdout,
+            stderr: found.stderr,
+        }
+    }
+
+    fn attempt(&mut self, job: &Job) -> Found {
+        if let Err(error) = job.suite.validate() {
+            return Found::only(Verdict::infra(error.to_string(), false));
+        }
+        let found = match (&*job.suite, job.language.compiler()) {
+            (Suite::InProcess { .. }, _) if !self.shared.config.allow_in_process => {
+                let reason = "the suite runs tests in the submission's process, where it can \
+                              change them: set `allow_in_process` to accept that";
+                return Found::only(Verdict::infra(reason, false));
+            }
+            (Suite::Stdio { cases, comparator }, None) => {
+                self.stdio(&job.program, cases, comparator)
+            }
+            (Suite::Stdio { cases, comparator }, Some(compiler)) => {
+                self.compiled(&compiler, &job.program, cases, comparator)
+            }
+            (_, None) => self.judged(job),
+            (_, Some(_)) => {
+                let reason = format!(
+                    "language `{}` is tested through standard input only",
+                    job.language.name()
+                );
+                return Found::only(Verdict::infra(reason, false));
+            }
+        };
+        match found {
+            Ok(found) => {
+                if matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
+                    self.restart();
+                }
+                found
+            }
+            Err(error) => {
+                self.restart();
+                Found::only(Verdict::infra(error.to_string(), true))
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.candidate = None;
+        self.judge = None;
+    }
+
+    fn judge(&mut self) -> io::Result<()> {
+        if self.judge.is_none() {
+            self.judge = Some(Judge::new(self.start_zygote(Role::Judge)?));
+        }
+        Ok(())
+    }
+
+    fn zygote(&mut self) -> io::Result<()> {
+        if self.candidate.is_none() {
+            self.candidate = Some(self.start_zygote(Role::Zygote)?);
+        }
+        Ok(())
+    }
+
+    fn start_zygote(&self, role: Role) -> io::Result<Zygote> {
+        let Shared { confinement, python, .. } = &*self.shared;
+        let cgroup = self.cgroup.as_ref().filter(|_| role == Role::Zygote);
+        Zygote::start(confinement, self.index, role, python, cgroup)
+    }
+
+    /// Starts an interpreter for a submission, with descriptors from 0 on.
+    fn start_candidate(&self, fds: &[BorrowedFd<'_>]) -> io::Result<Running<'_>> {
+        if let (Start::Warm, Some(zygote)) = (self.shared.config.start, &self.candidate) {
+            return Running::warm(zygote, fds);
+        }
+        let Shared { confinement, python, .. } = &*self.shared;
+        let mut programs = Programs::new(confinement);
+        let path = programs.add("fresh.pyc", &python.fresh_candidate, fds.len())?;
+        let mut plan = confinement.plan(self.index, Role::Candidate, &programs.files);
+        plan.exec = interpreter(python, &[path], confinement);
+        if let Some(cgroup) = &self.cgroup {
+            plan.cgroups = cgroup.files();
+        }
+        let held = programs.held.iter().map(AsFd::as_fd);
+        let fds: Vec<_> = fds.iter().copied().chain(held).collect();
+        let process = confinement.start(plan, &fds)?;
+        Ok(Running::fresh(process))
+    }
+
+    /// `/dev/null`, open for as long as the worker lives.
+    fn null(&mut self) -> io::Result<()> {
+        if self.null.is_none() {
+            let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+            self.null = Some(null.into());
+        }
+        Ok(())
+    }
+
+    /// What a run that was cut short, or a process that ended by itself, comes to.
+    fn end_verdict(&self, over: Over, ended: Ended, killed: bool) -> Verdict {
+        match over {
+            Over::Cpu => return Verdict::Timeout { clock: Clock::Cpu },
+            Over::Wall => return Verdict::Timeout { clock: Clock::Wall },
+            Over::Memory => return Verdict::MemoryLimit,
+            Over::Output => return Verdict::OutputLimit,
+            Over::Heard | Over::Closed | Over::Ended => {}
+        }
+        if self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory) {
+            return Verdict::MemoryLimit;
+        }
+        let out_of_time = ended.cpu.as_secs_f64() >= self.shared.config.limits.cpu_seconds;
+        match ended.status.map(exit) {
+            Some(Exit::Signal(libc::SIGXCPU)) => Verdict::Timeout { clock: Clock::Cpu },
+            Some(Exit::Signal(libc::SIGKILL)) if out_of_time => {
+                Verdict::Timeout { clock: Clock::Cpu }
+            }
+            // The first process of a namespace can't be killed from inside: somebody else did.
+            Some(Exit::Signal(libc::SIGKILL))
+                if !killed && self.shared.confinement.has(Layer::PidNamespace) =>
+            {
+                Verdict::infra("the process was killed from outside", true)
+            }
+            Some(Exit::Signal(signal)) => {
+                Verdict::Crashed { reason: format!("ended by signal {signal}") }
+            }
+            Some(Exit::Code(code)) => {
+                Verdict::Crashed { reason: format!("exited with status {code}") }
+            }
+            None => Verdict::infra("nobody knows how the process ended", true),
+        }
+    }
+}
+
+enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+fn exit(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Both outputs of a process: our ends, and the ones to hand over.
+struct Outputs {
+    stdout: Capture,
+    stderr: Capture,
+    theirs: [OwnedFd; 2],
+}
+
+fn outputs(keep_stdout: usize) -> io::Result<Outputs> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let (stdout, their_stdout) = pipe()?;
+    let (stderr, their_stderr) = pipe()?;
+    Ok(Outputs {
+        stdout: Capture::new(stdout, keep_stdout)?,
+        stderr: Capture::new(stderr, KEPT)?,
+        theirs: [their_stdout, their_stderr],
+    })
+}
+
+fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+fn add(a: Ended, b: Ended) -> Ended {
+    Ended { status: b.status, cpu: a.cpu + b.cpu, memory: a.memory.max(b.memory) }
+}
+
+/// Time left for a process that is about to end by itself.
+const GRACE: Duration = Duration::from_millis(300);
+
+fn as_fd(fd: Option<&OwnedFd>) -> io::Result<BorrowedFd<'_>> {
+    fd.map(AsFd::as_fd).ok_or_else(|| io::Error::other("a descriptor is missing"))
+}

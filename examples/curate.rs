@@ -1,0 +1,129 @@
+//! Curates files of questions and answers: reads them, removes duplicates, traces that are no good
+//! and whatever overlaps with a benchmark, and writes what is left with a report.
+//!
+//! ```text
+//! cargo run --release --example curate -- --input gsm8k_train.jsonl --benchmark gsm8k_test.jsonl \
+//!     --prompt question --completion solution --out curated
+//! ```
+//!
+//! `curated/` then holds `kept.jsonl.gz`, `rejects.jsonl`, `report.json` and `report.html`.
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use refire_data::{
+    ColumnMap, Cot, DecontaminateStage, DecontaminationConfig, Decontaminator, ExactStage, Format,
+    Kind, NearConfig, NearStage, OnBad, Part, Pipeline, Profile, QualityStage, ReadConfig, Reader,
+    Stage, Words, Writer, template_duplicates,
+};
+use std::path::{Path, PathBuf};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Curates files of questions and answers.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Files, folders or patterns to read.
+    #[arg(long, required = true, num_args = 1..)]
+    input: Vec<PathBuf>,
+    /// Files of a benchmark that must not be trained on.
+    #[arg(long, num_args = 1..)]
+    benchmark: Vec<PathBuf>,
+    /// Column of the question, in both.
+    #[arg(long, default_value = "prompt")]
+    prompt: String,
+    /// Column of the answer.
+    #[arg(long, default_value = "completion")]
+    completion: String,
+    /// Words in an n-gram of the check against the benchmark.
+    #[arg(long, default_value_t = 13)]
+    ngram: usize,
+    /// Folder to write to.
+    #[arg(long, default_value = "curated")]
+    out: PathBuf,
+}
+
+/// Rows of the given columns; only those that have another name are renamed.
+fn format(rows: Kind, names: [(&str, &str); 2]) -> Format {
+    let renamed = names.into_iter().filter(|(from, to)| from != to && !from.is_empty());
+    Format::Columns { rows, names: ColumnMap::new(renamed) }
+}
+
+fn benchmark(args: &Args) -> Result<Decontaminator, Failure> {
+    let config = DecontaminationConfig { ngram: args.ngram, ..DecontaminationConfig::default() };
+    let mut check = Decontaminator::new(config)?;
+    for path in &args.benchmark {
+        let format = format(Kind::PromptOnly, [(&args.prompt, "prompt"), ("", "")]);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let reader = Reader::open(&[path], ReadConfig { format, ..ReadConfig::default() })?;
+        for (row, record) in reader.enumerate() {
+            let question = record?.example.prompt_text().unwrap_or_default();
+            check.add(&name, &(row + 1).to_string(), &question);
+        }
+    }
+    Ok(check)
+}
+
+fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
+    let names = [(args.prompt.as_str(), "prompt"), (args.completion.as_str(), "completion")];
+    let mut reader = Reader::open(
+        &args.input,
+        ReadConfig {
+            format: format(Kind::PromptCompletion, names),
+            on_bad: OnBad::SetAside { path: out.join("rejects.jsonl") },
+            ..ReadConfig::default()
+        },
+    )?;
+    let stages: Vec<Box<dyn Stage>> = vec![
+        Box::new(ExactStage::new(Part::Whole, Some(Words::default()))),
+        Box::new(NearStage::new(Part::Prompt, NearConfig::default())?),
+        Box::new(DecontaminateStage::new(benchmark(args)?)),
+        Box::new(QualityStage::new(Profile::Cot(Cot::default()))),
+    ];
+    let mut pipeline = Pipeline::new(stages);
+    let mut writer = Writer::create(out.join("kept.jsonl.gz"))?.with_provenance();
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{elapsed} {msg}")?);
+    let mut questions = Vec::new();
+    pipeline.run_reader(
+        &mut reader,
+        &mut |record| {
+            questions.extend(record.example.prompt_text());
+            writer.write(&record)
+        },
+        &mut |now| {
+            bar.set_message(format!("{} read, {} kept, {} bad", now.taken, now.given, now.bad))
+        },
+    )?;
+    bar.finish_and_clear();
+    let kept = writer.finish()?;
+    let report = pipeline.report();
+    std::fs::write(out.join("report.json"), report.to_json())?;
+    std::fs::write(out.join("report.html"), report.to_html())?;
+
+    println!("{:<20} {:>9} {:>9}", "stage", "in", "out");
+    for stage in &report.stages {
+        println!(
+            "{:<20} {:>9} {:>9}   {:.2} s",
+            stage.name, stage.taken, stage.given, stage.seconds
+        );
+        for (reason, count) in &stage.removed {
+            println!("    {reason}: {count}");
+        }
+    }
+    let templates = template_duplicates(&questions);
+    let members: usize = templates.iter().map(|group| group.members.len()).sum();
+    println!("{} templates hold {members} of the kept questions", templates.len());
+    println!(
+        "{} bad rows; {kept} of {} kept: {}",
+        report.read.bad_rows(),
+        report.taken,
+        out.display()
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    std::fs::create_dir_all(&args.out)?;
+    curate(&args, &args.out)
+}
