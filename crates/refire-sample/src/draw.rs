@@ -1,6 +1,6 @@
 //! Drawing one token from logits.
 
-use crate::processor::RemoveInvalid;
+use crate::processor::{RemoveInvalid, scaled};
 use crate::softmax::Softmax;
 use crate::{Chain, Constraint, LogitsProcessor, Scratch, TokenContext};
 use refire_core::{BoxError, SamplingParams};
@@ -122,7 +122,7 @@ impl Sampler {
             let token = pick(&buffer.weights, left.total(), uniform);
             (token, left.logprob(logits[token]) as f32)
         };
-        let model_logprob = model.logprob(buffer.raw[token] / divisor) as f32;
+        let model_logprob = model.logprob(scaled(buffer.raw[token], divisor)) as f32;
         Ok(Drawn { token: token as u32, model_logprob, behaviour_logprob })
     }
 

@@ -58,7 +58,7 @@ pub enum SampleError {
     CacheTokens {
         /// Id of the request.
         request: u64,
-        /// Tokens of the prompt and of one completion.
+        /// Tokens of the prompt and of one completion, or of all beams.
         needed: usize,
         /// The most there may be.
         most: usize,

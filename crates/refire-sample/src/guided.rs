@@ -5,7 +5,7 @@ use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory, panic_utils, token_bytes_from_tokenizer_json};
 use refire_core::{BoxError, Guide};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -36,7 +36,18 @@ pub struct TokenGuides {
     trie: TokTrie,
     /// By end tokens.
     factories: Mutex<BTreeMap<Vec<u32>, Arc<ParserFactory>>>,
+    /// The last guides that were compiled: completions of a group begin with copies.
+    recent: Mutex<VecDeque<Compiled>>,
 }
+
+struct Compiled {
+    guide: Guide,
+    end_tokens: Vec<u32>,
+    matcher: Matcher,
+}
+
+/// Compiled guides that are kept.
+const KEPT: usize = 16;
 
 impl fmt::Debug for TokenGuides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +69,7 @@ impl TokenGuides {
         }
         let build = || Ok(TokTrie::from(&TokRxInfo::new(size, 0), &tokens));
         let trie = panic_utils::catch_unwind(AssertUnwindSafe(build)).map_err(failed)?;
-        Ok(Self { trie, factories: Mutex::default() })
+        Ok(Self { trie, factories: Mutex::default(), recent: Mutex::default() })
     }
 
     /// Guides for the `tokenizer.json` of a model with `vocab` logits.
@@ -101,6 +112,20 @@ impl TokenGuides {
         factories.insert(end_tokens.to_vec(), Arc::clone(&factory));
         Ok(factory)
     }
+
+    fn compile(&self, guide: &Guide, end_tokens: &[u32]) -> Result<Matcher, BoxError> {
+        let grammar = match guide {
+            Guide::Regex { pattern } => TopLevelGrammar::from_regex(pattern),
+            Guide::JsonSchema { schema } => TopLevelGrammar::from_json_schema(schema.clone()),
+            Guide::Lark { grammar } => TopLevelGrammar::from_lark(grammar.clone()),
+            _ => return Err("this kind of guide is not supported".into()),
+        };
+        let matcher = Matcher::new(self.factory(end_tokens)?.create_parser(grammar));
+        match matcher.get_error() {
+            Some(error) => Err(error.into()),
+            None => Ok(matcher),
+        }
+    }
 }
 
 impl Guides for TokenGuides {
@@ -109,17 +134,20 @@ impl Guides for TokenGuides {
         guide: &Guide,
         end_tokens: &[u32],
     ) -> Result<Box<dyn Constraint>, BoxError> {
-        let grammar = match guide {
-            Guide::Regex { pattern } => TopLevelGrammar::from_regex(pattern),
-            Guide::JsonSchema { schema } => TopLevelGrammar::from_json_schema(schema.clone()),
-            Guide::Lark { grammar } => TopLevelGrammar::from_lark(grammar.clone()),
-            _ => return Err("this kind of guide is not supported".into()),
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = recent.iter().position(|c| c.guide == *guide && c.end_tokens == end_tokens);
+        let compiled = match known.and_then(|at| recent.remove(at)) {
+            Some(compiled) => compiled,
+            None => {
+                let matcher = self.compile(guide, end_tokens)?;
+                Compiled { guide: guide.clone(), end_tokens: end_tokens.to_vec(), matcher }
+            }
         };
-        let fresh = Matcher::new(self.factory(end_tokens)?.create_parser(grammar));
-        match fresh.get_error() {
-            Some(error) => Err(error.into()),
-            None => Ok(Box::new(Grammar { matcher: fresh.clone(), fresh, read: Vec::new() })),
-        }
+        // A deep copy shares no lock with those of other completions.
+        let fresh = compiled.matcher.deep_clone();
+        recent.push_front(compiled);
+        recent.truncate(KEPT);
+        Ok(Box::new(Grammar { matcher: fresh.clone(), fresh, read: Vec::new() }))
     }
 }
 

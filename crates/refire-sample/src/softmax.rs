@@ -1,3 +1,5 @@
+use crate::processor::scaled;
+
 /// A row's softmax, in 64 bits: the largest logit, and the sum of `exp(logit - max)`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Softmax {
@@ -13,9 +15,11 @@ impl Softmax {
 
     /// Of `logits / temperature`.
     pub(crate) fn scaled(logits: &[f32], temperature: f32) -> Option<Self> {
-        let max = largest(logits) / temperature;
-        let total =
-            logits.iter().map(|x| (f64::from(*x / temperature) - f64::from(max)).exp()).sum();
+        let max = scaled(largest(logits), temperature);
+        let total = logits
+            .iter()
+            .map(|x| (f64::from(scaled(*x, temperature)) - f64::from(max)).exp())
+            .sum();
         Self::checked(f64::from(max), total)
     }
 

@@ -287,6 +287,24 @@ fn a_decaying_length_never_overflows() {
 }
 
 #[test]
+fn a_certain_token_stays_certain_at_a_low_temperature() {
+    let decay = Some(LengthDecay { start: 0, factor: 3.0 });
+    let length = SamplingParams { temperature: 0.3, length_decay: decay, ..Default::default() };
+    let output = vec![1; 5000];
+    let context = TokenContext::new(&[], &output);
+    let mut sampler = Sampler::new(&length, &[0]);
+    let drawn = sampler.draw(&context, &mut [3.0, 4.0], 0.9, &mut DrawBuffer::default()).unwrap();
+    assert_eq!((drawn.token, drawn.behaviour_logprob), (0, 0.0));
+    let repaired =
+        SamplingParams { temperature: 0.3, remove_invalid: true, ..SamplingParams::default() };
+    let mut sampler = Sampler::new(&repaired, &[]);
+    let mut row = [1.0, f32::INFINITY, f32::NAN];
+    let context = TokenContext::default();
+    let drawn = sampler.draw(&context, &mut row, 0.9, &mut DrawBuffer::default()).unwrap();
+    assert_eq!((drawn.token, drawn.model_logprob), (1, 0.0));
+}
+
+#[test]
 fn presets_differ_only_in_order() {
     use refire_core::Order;
     let orders = [Order::Transformers, Order::Vllm, Order::LlamaCpp];

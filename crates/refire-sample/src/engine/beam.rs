@@ -121,7 +121,8 @@ impl LocalEngine {
     /// ```
     ///
     /// # Errors
-    /// For requests that can't be served, and for a guide that leaves no token.
+    /// For requests that can't be served, for beams that need more cache than `max_cache_tokens`, and
+    /// for a guide that leaves no token.
     pub fn beam_search(
         &mut self,
         request: &Request,
@@ -130,13 +131,18 @@ impl LocalEngine {
         check(request, settings)?;
         let (plans, _) = self.plan(std::slice::from_ref(request))?;
         let plan = &plans[0];
+        self.check_beams(request, plan, settings.beams)?;
+        self.reserve(plan.limit);
         let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
-        self.pool.reserve(plan.limit);
+        let mut chain = Chain::new(&plan.params, &plan.ends);
+        if let Some(make) = &self.processors {
+            make(request, 0).into_iter().for_each(|processor| chain.push(processor));
+        }
         let mut search = Search {
             plan,
             prompt: &request.prompt.tokens,
             settings: *settings,
-            chain: Chain::new(&plan.params, &plan.ends),
+            chain,
             constraint: plan.constraint(request.id, self.guides.as_deref())?,
             ended: Vec::new(),
             scratch: Scratch::default(),
@@ -348,8 +354,14 @@ fn branch(
 ) -> Vec<Hypothesis> {
     let mut rest: Vec<(Option<KvCache>, Vec<f32>)> = Vec::new();
     let mut told = Vec::new();
-    for Hypothesis { tokens, logprobs, cache, logits, .. } in parents {
-        rest.push((Some(cache), logits));
+    for (parent, hypothesis) in parents.into_iter().enumerate() {
+        let Hypothesis { tokens, logprobs, cache, logits, .. } = hypothesis;
+        let mut cache = Some(cache);
+        // Those without a child first, so that there are never more caches than beams.
+        if chosen.iter().all(|candidate| candidate.parent != parent) {
+            cache.take().into_iter().for_each(|cache| pool.give_back(cache));
+        }
+        rest.push((cache, logits));
         told.push((tokens, logprobs));
     }
     let mut next: Vec<Hypothesis> = Vec::with_capacity(chosen.len());
@@ -370,7 +382,6 @@ fn branch(
             tokens,
         });
     }
-    rest.into_iter().filter_map(|(cache, _)| cache).for_each(|cache| pool.give_back(cache));
     next
 }
 

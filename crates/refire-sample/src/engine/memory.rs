@@ -14,6 +14,36 @@ impl LocalEngine {
     /// `max_cache_tokens` together with the prompts. Caches are kept from call to call, so an
     /// earlier call with more or longer completions counts on.
     ///
+    /// ```
+    /// # use burn::tensor::Device;
+    /// # use refire_core::{BoxError, Prompt, Request, SamplingParams};
+    /// # use refire_model::{Decoder, Learner, LearnerConfig, TinyLlama};
+    /// # use refire_sample::{Detokenize, EngineConfig, LocalEngine};
+    /// # use std::sync::Arc;
+    /// # struct Letters;
+    /// # impl Detokenize for Letters {
+    /// #     fn text(&self, tokens: &[u32]) -> Result<String, BoxError> {
+    /// #         Ok(tokens.iter().filter_map(|t| char::from_u32(*t)).collect())
+    /// #     }
+    /// #     fn end_tokens(&self) -> &[u32] {
+    /// #         &[0]
+    /// #     }
+    /// # }
+    /// # let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+    /// # let learner = Learner::new(decoder, LearnerConfig::default());
+    /// # let (codec, config) = (Arc::new(Letters), EngineConfig::default());
+    /// let prompt = Prompt { tokens: vec![1, 2], ..Default::default() };
+    /// let params = SamplingParams { max_tokens: 20, ..Default::default() };
+    /// let request = [Request { prompt, n: 8, params, ..Default::default() }];
+    /// let engine = LocalEngine::new(learner.handle(), codec, config.clone())?;
+    /// let all = engine.memory(&request)?;
+    /// // The prompt's 2 tokens and 19 of one completion: the last is never read.
+    /// let config = EngineConfig { max_cache_tokens: Some(21), ..config };
+    /// let engine = LocalEngine::new(learner.handle(), Arc::new(Letters), config)?;
+    /// assert_eq!(all * 21, engine.memory(&request)? * (2 + 8 * 19));
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
     /// # Errors
     /// For requests that can't be served.
     pub fn memory(&self, requests: &[Request]) -> Result<usize, SampleError> {
@@ -30,6 +60,31 @@ impl LocalEngine {
         let blends = plans.iter().any(|plan| plan.params.blend.is_some());
         let partner = self.partner.as_ref().filter(|_| blends);
         Ok(tokens * (self.shape.bytes_per_token + partner.map_or(0, |p| p.bytes_per_token())))
+    }
+
+    /// Caches of this size from now on; larger ones are given up where memory is bounded.
+    pub(super) fn reserve(&mut self, capacity: usize) {
+        if self.config.max_cache_tokens.is_some() && self.pool.capacity() > capacity {
+            self.pool.clear();
+        }
+        self.pool.reserve(capacity);
+    }
+
+    /// Refuses beams that don't fit together.
+    pub(super) fn check_beams(
+        &mut self,
+        request: &Request,
+        plan: &Plan,
+        beams: usize,
+    ) -> Result<(), SampleError> {
+        let Some(most) = self.config.max_cache_tokens else { return Ok(()) };
+        let needed = plan.prefix.len().saturating_add(plan.limit.saturating_mul(beams));
+        if needed > most {
+            return Err(SampleError::CacheTokens { request: request.id, needed, most });
+        }
+        // What other calls left may be more caches than beams.
+        self.pool.trim();
+        Ok(())
     }
 
     /// Refuses what could never begin.

@@ -15,12 +15,13 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod trunk;
+mod with;
 
 pub use beam::{Beam, BeamSearch, EarlyStopping};
 pub use config::EngineConfig;
 pub use episodes::{EnvironmentFailure, Episodes};
 
-use crate::{Detokenize, Guides, SampleError};
+use crate::{Detokenize, Guides, LogitsProcessor, SampleError};
 use lane::Lane;
 use partner::Partner;
 use plan::{Plan, Shape};
@@ -39,9 +40,10 @@ use trunk::Trunk;
 /// Generates on the CPU from a learner's weights, which it reads in place.
 ///
 /// A prompt is read once and its cache shared by the completions; requests with equal prompts, or
-/// with a long common beginning, share it too. Completions are decoded together, up to `max_slots`; one that ends makes room for the next. Each has its own
-/// parameters and its own stream of draws, so tokens and log-probabilities have the same bits
-/// whatever else is generated, in whatever order, with however many slots and threads.
+/// with a long common beginning, share it too. Completions are decoded together, up to `max_slots`;
+/// one that ends makes room for the next. Each has its own parameters and its own stream of draws,
+/// so tokens and log-probabilities have the same bits whatever else is generated, in whatever order,
+/// with however many slots and threads.
 ///
 /// `max_tokens` counts all tokens of a completion: those of one to go on from, and an
 /// environment's. Stop texts are looked for in the text of the current turn; `min_tokens` holds
@@ -91,7 +93,11 @@ pub struct LocalEngine {
     pool: Pool,
     guides: Option<Arc<dyn Guides>>,
     partner: Option<Partner>,
+    processors: Option<Arc<MakeProcessors>>,
 }
+
+/// Makes the processors of a completion (request, sample index) beside those of its parameters.
+type MakeProcessors = dyn Fn(&Request, usize) -> Vec<Box<dyn LogitsProcessor>> + Send + Sync;
 
 impl std::fmt::Debug for LocalEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -117,27 +123,19 @@ impl LocalEngine {
         let (decoder, version) = handle.with(|decoder, v| (HostDecoder::new(decoder), v))?;
         let decoder = decoder?;
         let (shape, pool) = (shape(&decoder), Pool::default());
-        let (decoder, guides, partner) = (Some(decoder), None, None);
-        Ok(Self { handle, codec, config, decoder, shape, version, pool, guides, partner })
-    }
-
-    /// With guides, for requests whose text must belong to a language.
-    pub fn with_guides(self, guides: Arc<dyn Guides>) -> Self {
-        Self { guides: Some(guides), ..self }
-    }
-
-    /// With another policy, for requests that blend the two
-    /// ([`SamplingParams::blend`](refire_core::SamplingParams::blend)).
-    ///
-    /// It has a cache of its own for each completion that blends. Its weights stay as they are:
-    /// neither `refresh` nor `release` touches them. `model_logprobs` are those of the engine's own
-    /// policy, `behaviour_logprobs` those of the blend.
-    ///
-    /// # Errors
-    /// For weights that can't be read, and for another vocabulary.
-    pub fn with_partner(self, handle: &WeightHandle) -> Result<Self, SampleError> {
-        let partner = Partner::new(handle, self.shape.vocab)?;
-        Ok(Self { partner: Some(partner), ..self })
+        let (decoder, guides, partner, processors) = (Some(decoder), None, None, None);
+        Ok(Self {
+            handle,
+            codec,
+            config,
+            decoder,
+            shape,
+            version,
+            pool,
+            guides,
+            partner,
+            processors,
+        })
     }
 
     /// Generates completions that talk to environments.
@@ -151,6 +149,42 @@ impl LocalEngine {
     ///
     /// An episode that was cancelled, or whose environment failed, between two turns lacks a reply:
     /// resuming it would go on right after the end token.
+    ///
+    /// ```
+    /// # use burn::tensor::Device;
+    /// # use refire_core::{BoxError, Flow, Prompt, Request, RolloutEngine, SamplingParams};
+    /// # use refire_model::{Decoder, Learner, LearnerConfig, TinyLlama};
+    /// # use refire_sample::{Detokenize, EngineConfig, LocalEngine};
+    /// # use std::sync::Arc;
+    /// # struct Letters;
+    /// # impl Detokenize for Letters {
+    /// #     fn text(&self, tokens: &[u32]) -> Result<String, BoxError> {
+    /// #         Ok(tokens.iter().filter_map(|t| char::from_u32(*t)).collect())
+    /// #     }
+    /// #     fn end_tokens(&self) -> &[u32] {
+    /// #         &[0]
+    /// #     }
+    /// # }
+    /// # let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+    /// # let learner = Learner::new(decoder, LearnerConfig::default());
+    /// # let (codec, config) = (Arc::new(Letters), EngineConfig::default());
+    /// use refire_core::{Completion, Environment};
+    /// /// Says `!` once, then nothing.
+    /// struct Once(bool);
+    /// impl Environment for Once {
+    ///     fn reply(&mut self, _so_far: &Completion) -> Result<Option<Vec<u32>>, BoxError> {
+    ///         Ok((!std::mem::replace(&mut self.0, true)).then(|| vec![33]))
+    ///     }
+    /// }
+    /// let mut engine = LocalEngine::new(learner.handle(), codec, config)?;
+    /// let params = SamplingParams { stop_tokens: (1..128).collect(), ..Default::default() };
+    /// let prompt = Prompt { tokens: vec![1, 2], ..Default::default() };
+    /// let request = Request { prompt, n: 1, params, ..Default::default() };
+    /// let mut once = |_: &Request, _: usize| Box::new(Once(false)) as Box<dyn Environment>;
+    /// let episodes = engine.generate_with(&[request], &mut once, &mut |_| Flow::Continue)?;
+    /// assert_eq!(episodes.groups[0].completions[0].loss_mask, [true, false, true]);
+    /// # Ok::<(), BoxError>(())
+    /// ```
     ///
     /// # Errors
     /// As for `generate`. A failing environment is no error of the call: see [`Episodes::failures`].
@@ -200,17 +234,15 @@ impl LocalEngine {
         sink: &mut Sink<'_>,
     ) -> Result<Episodes, SampleError> {
         let (plans, trunks) = self.plan(requests)?;
+        let capacity = capacity(&plans, requests);
+        self.reserve(capacity);
         let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
         let version = u32::try_from(self.version);
         let version = version.map_err(|_| SampleError::Version { version: self.version })?;
-        let capacity = capacity(&plans, requests);
-        if self.config.max_cache_tokens.is_some() && self.pool.capacity() > capacity {
-            self.pool.clear();
-        }
-        self.pool.reserve(capacity);
         let (codec, guides) = (&*self.codec, self.guides.as_deref());
-        let purpose = self.config.purpose();
-        let shared = Shared { requests, plans: &plans, codec, guides, purpose, version };
+        let (processors, purpose) = (self.processors.as_deref(), self.config.purpose());
+        let shared =
+            Shared { requests, plans: &plans, codec, guides, processors, purpose, version };
         let mut lanes = vec![Lane { decoder, pool: &mut self.pool, logits: Vec::new() }];
         if plans.iter().any(|plan| plan.params.blend.is_some()) {
             lanes.extend(self.partner.as_mut().map(|partner| partner.lane(capacity)));

@@ -1,3 +1,4 @@
+use super::MakeProcessors;
 use super::forcing::Forcing;
 use super::plan::Plan;
 use crate::stop::{StopMatcher, Stopped};
@@ -50,6 +51,7 @@ pub(super) struct Shared<'a> {
     pub(super) plans: &'a [Plan],
     pub(super) codec: &'a dyn Detokenize,
     pub(super) guides: Option<&'a dyn Guides>,
+    pub(super) processors: Option<&'a MakeProcessors>,
     pub(super) purpose: Purpose,
     pub(super) version: u32,
 }
@@ -72,7 +74,7 @@ impl Row {
             completion: asked.resume.clone().unwrap_or_else(empty),
             environment,
             next: None,
-            sampler: sampler(shared, request)?,
+            sampler: sampler(shared, request, sample)?,
             stream: Stream::new(params.seed, shared.purpose, visit, id, (first + sample) as u64),
             stops: StopMatcher::new(&params.stop),
             forcing: None,
@@ -254,11 +256,15 @@ impl Row {
     }
 }
 
-fn sampler(shared: Shared<'_>, request: usize) -> Result<Sampler, SampleError> {
+fn sampler(shared: Shared<'_>, request: usize, sample: usize) -> Result<Sampler, SampleError> {
     let plan = &shared.plans[request];
     let mut sampler = Sampler::new(&plan.params, &plan.ends);
     if let Some(constraint) = plan.constraint(shared.requests[request].id, shared.guides)? {
         sampler.constrain(constraint);
+    }
+    if let Some(make) = shared.processors {
+        let own = make(&shared.requests[request], sample);
+        own.into_iter().for_each(|processor| sampler.push(processor));
     }
     Ok(sampler)
 }

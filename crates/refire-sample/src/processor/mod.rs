@@ -55,6 +55,7 @@ pub use repetition::RepetitionPenalty;
 pub use sequence_bias::SequenceBiases;
 pub use suppress_tokens::SuppressTokens;
 pub use temperature::Temperature;
+pub(crate) use temperature::scaled;
 pub use top_h::TopH;
 pub use top_k::TopK;
 pub use top_n_sigma::TopNSigma;

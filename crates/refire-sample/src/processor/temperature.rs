@@ -1,6 +1,7 @@
 use super::{LogitsProcessor, Scratch, TokenContext};
 
-/// `logits / temperature`, as in transformers' `TemperatureLogitsWarper`.
+/// `logits / temperature`, as in transformers' `TemperatureLogitsWarper`; beyond the largest number
+/// a finite logit stays finite.
 ///
 /// ```
 /// use refire_sample::{LogitsProcessor, Scratch, Temperature, TokenContext};
@@ -31,7 +32,13 @@ impl LogitsProcessor for Temperature {
     fn process(&mut self, _context: &TokenContext<'_>, logits: &mut [f32], _scratch: &mut Scratch) {
         let divisor = self.divisor();
         if divisor != 1.0 {
-            logits.iter_mut().for_each(|x| *x /= divisor);
+            logits.iter_mut().for_each(|x| *x = scaled(*x, divisor));
         }
     }
+}
+
+/// A certain token, whose logit is the largest number, must not become one that counts as broken.
+pub(crate) fn scaled(logit: f32, divisor: f32) -> f32 {
+    let quotient = logit / divisor;
+    if quotient == f32::INFINITY && logit.is_finite() { f32::MAX } else { quotient }
 }

@@ -95,3 +95,52 @@ fn log_weight(completion: &Completion, weight: VoteWeight) -> f64 {
         VoteWeight::Probability => sum,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refire_core::Request;
+
+    fn drawn(answer: u32, logprobs: &[f32]) -> Completion {
+        let mut completion = Completion::given(vec![answer; logprobs.len()]);
+        completion.loss_mask.fill(true);
+        completion.model_logprobs = logprobs.to_vec();
+        completion
+    }
+
+    fn winner(completions: Vec<Completion>, weight: VoteWeight) -> Option<(u32, f64)> {
+        let group = Group { request: Request::default(), completions };
+        let answer = |c: &Completion| c.tokens.last().copied().filter(|token| *token > 0);
+        self_consistency(&group, weight, answer).map(|vote| (vote.answer, vote.share))
+    }
+
+    #[test]
+    fn ties_go_to_the_first_and_silence_has_no_vote() {
+        let count = |answers: &[u32]| {
+            winner(answers.iter().map(|a| drawn(*a, &[-1.0])).collect(), VoteWeight::Count)
+        };
+        assert_eq!(count(&[4, 3, 3, 4]), Some((4, 0.5)));
+        assert_eq!(count(&[0, 0, 0, 9]), Some((9, 1.0)));
+        assert_eq!(count(&[0, 0]), None);
+        assert_eq!(count(&[]), None);
+    }
+
+    #[test]
+    fn weights_are_probabilities_however_small() {
+        let long = drawn(7, &[-1.0; 2000]);
+        let short = || drawn(8, &[-2.0; 900]);
+        let group = || vec![short(), long.clone(), short()];
+        // exp(-1800) twice against exp(-2000), exp(-2) twice against exp(-1).
+        assert_eq!(winner(group(), VoteWeight::Probability), Some((8, 1.0)));
+        let (answer, share) = winner(group(), VoteWeight::MeanProbability).unwrap_or_default();
+        let expected = 1.0 / (1.0 + 2.0 * (-1.0_f64).exp());
+        assert!(answer == 7 && (share - expected).abs() < 1e-12, "{answer} with {share}");
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_count_nothing() {
+        let vote = |weights: &[f64]| vote(weights.iter().map(|w| (Some("a"), *w)));
+        assert!(vote(&[f64::NAN, -3.0, 0.0]).is_none());
+        assert!(vote(&[f64::NAN, 0.5]).is_some_and(|vote| vote.share == 1.0));
+    }
+}

@@ -1,9 +1,9 @@
 //! Beam search against exhaustive search, and against greedy decoding.
 
-use crate::common::{engine, generate, learner, request};
+use crate::common::{engine, engine_with, generate, learner, request};
 use refire_core::{Finish, Request, SamplingParams};
 use refire_model::{Decode, HostDecoder, Learner, Work};
-use refire_sample::{BeamSearch, EarlyStopping, LocalEngine, SampleError};
+use refire_sample::{BeamSearch, EarlyStopping, EngineConfig, LocalEngine, SampleError};
 
 fn logprobs(host: &HostDecoder, tokens: &[u32]) -> Vec<f64> {
     let (mut cache, mut logits) = (host.cache(None, tokens.len()), vec![0.0; host.vocab()]);
@@ -110,6 +110,22 @@ fn processors_hold_for_beams() {
         tokens.dedup();
         assert_eq!(tokens.len(), 10, "no token twice");
     }
+}
+
+#[test]
+fn beams_stay_within_the_memory_there_may_be() {
+    let learner = learner(64);
+    let asked = request(4, 1, SamplingParams::greedy(10));
+    let needed = asked.prompt.tokens.len() + 10 * 4;
+    let bounded = |most| EngineConfig { max_cache_tokens: Some(most), ..Default::default() };
+    let expected = search(&mut engine(&learner), &asked, 4, 2);
+    let mut enough = engine_with(&learner, &[0], bounded(needed));
+    assert_eq!(search(&mut enough, &asked, 4, 2), expected);
+    let mut small = engine_with(&learner, &[0], bounded(needed - 1));
+    let settings = BeamSearch { beams: 4, keep: 2, ..Default::default() };
+    let error = small.beam_search(&asked, &settings).unwrap_err();
+    let SampleError::CacheTokens { needed: found, most, .. } = error else { panic!("{error}") };
+    assert_eq!((found, most), (needed, needed - 1));
 }
 
 #[test]
