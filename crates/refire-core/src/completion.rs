@@ -94,6 +94,28 @@ impl Completion {
         }
     }
 
+    /// The beginning of a reply that somebody wrote: to be gone on from, not to be trained on.
+    ///
+    /// The tokens have mask `false`, log-probability 0 and form a turn of the environment. Given as
+    /// [`Request::resume`](crate::Request::resume), all completions of a group may begin with it.
+    ///
+    /// ```
+    /// use refire_core::Completion;
+    /// let start = Completion::prefill(vec![5, 6], "The answer is".to_owned());
+    /// assert!(start.validate().is_ok() && start.loss_mask == [false, false]);
+    /// ```
+    pub fn prefill(tokens: Vec<u32>, text: String) -> Self {
+        let end = tokens.len();
+        let turn = Turn { author: Author::Environment, start: 0, end, text: text.clone() };
+        Self {
+            loss_mask: vec![false; end],
+            turns: if tokens.is_empty() { Vec::new() } else { vec![turn] },
+            text,
+            finish: Finish::Cancelled,
+            ..Self::given(tokens)
+        }
+    }
+
     /// Number of tokens.
     pub fn len(&self) -> usize {
         self.tokens.len()

@@ -14,6 +14,16 @@ pub enum RolloutEvent<'a> {
         /// The token.
         token: u32,
     },
+    /// Tokens were written by an environment or by
+    /// [`BudgetForcing`](crate::BudgetForcing), not drawn.
+    Written {
+        /// Index into the requests of this call.
+        request: usize,
+        /// Sample index within the group.
+        sample: usize,
+        /// The tokens.
+        tokens: &'a [u32],
+    },
     /// A completion ended.
     Finished {
         /// Index into the requests of this call.

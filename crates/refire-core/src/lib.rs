@@ -48,7 +48,10 @@ pub use prompt::Prompt;
 pub use ragged::{Provenance, Ragged, Source};
 pub use request::Request;
 pub use reward::{FnReward, Reward, Scored, reward_fn};
-pub use sampling::SamplingParams;
+pub use sampling::{
+    BudgetForcing, Dry, Guide, LengthDecay, Mirostat, MirostatVersion, Order, SamplingParams,
+    SequenceBias, Xtc,
+};
 pub use score::{Parts, Reason, Score};
 pub use source::{BatchSource, PromptSource, Row, RowSource};
 pub use state::{Stateful, decode_state, encode_state};

@@ -21,7 +21,9 @@ pub struct Request {
     pub first_sample: usize,
     /// How to draw.
     pub params: SamplingParams,
-    /// A partial completion to go on from, possibly drawn under older weights.
+    /// A partial completion to go on from, possibly drawn under older weights. Several completions
+    /// can begin from it only if no policy drew any of it, see
+    /// [`Completion::prefill`].
     #[serde(default)]
     pub resume: Option<Completion>,
 }

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 ///
 /// Checked are: groups and samples in order and complete; columns of equal length; events that
 /// agree with the completions, one `Finished` each; limits; end tokens last and nowhere else; stop
-/// texts cut; log-probabilities finite, at most 0, and equal where the draws are on-policy; the
-/// version of each new token; turns that cover the tokens.
+/// texts cut; masks by author; log-probabilities finite, at most 0, and equal where the draws are
+/// on-policy; allowed, suppressed and forced tokens; the version of each new token; turns that
+/// cover the tokens.
 ///
 /// `end_tokens` are those that the engine's tokenizer names. Requests must be single-turn.
 ///
@@ -59,6 +60,7 @@ pub fn check(
                 let mut say = |what: &str| found.push(format!("request {}: {what}", request.id));
                 check_columns(request, completion, version, &mut say);
                 check_finish(request, completion, end_tokens, flow, &mut say);
+                check_tokens(request, completion, &mut say);
             }
         }
         let run = if flow == Flow::Continue { "whole" } else { "cancelled" };
@@ -84,6 +86,10 @@ impl Heard {
                 self.tokens.entry((*request, *sample)).or_default().push(*token);
                 self.cancelled = flow == Flow::CancelAll;
                 return flow;
+            }
+            RolloutEvent::Written { request, sample, tokens } => {
+                self.late += usize::from(self.cancelled);
+                self.tokens.entry((*request, *sample)).or_default().extend_from_slice(tokens);
             }
             RolloutEvent::Finished { request, sample, completion } => {
                 let key = (*request, *sample);
@@ -142,8 +148,11 @@ fn check_columns(request: &Request, c: &Completion, version: u64, say: &mut dyn 
     }) {
         return say("the tokens it went on from were changed");
     }
-    if c.loss_mask[old..].iter().any(|mask| !mask) {
-        say("a token of the policy is masked");
+    let authors = c.turns.iter().flat_map(|turn| {
+        std::iter::repeat_n(turn.author == Author::Policy, turn.end.saturating_sub(turn.start))
+    });
+    if !authors.skip(old).eq(c.loss_mask[old..].iter().copied()) {
+        say("a token's mask differs from its author");
     }
     if c.versions[old..].iter().any(|v| u64::from(*v) != version) {
         say("a token has another weights version than the engine");
@@ -165,7 +174,8 @@ fn check_columns(request: &Request, c: &Completion, version: u64, say: &mut dyn 
         }
         end = turn.end;
     }
-    if end != c.len() || (resumed.is_none() && c.turns.iter().any(|t| t.author != Author::Policy)) {
+    let alone = resumed.is_none() && request.params.budget.is_none();
+    if end != c.len() || (alone && c.turns.iter().any(|t| t.author != Author::Policy)) {
         say("turns don't cover the policy's tokens");
     }
 }
@@ -183,7 +193,8 @@ fn check_finish(
     if c.len() > params.max_tokens.max(request.resume.as_ref().map_or(0, Completion::len)) {
         say("it is longer than `max_tokens`");
     }
-    let first_end = c.tokens.iter().position(ends);
+    let drawn = |at: &usize| c.loss_mask.get(*at).copied().unwrap_or_default();
+    let first_end = (0..c.len()).filter(drawn).find(|at| ends(&c.tokens[*at]));
     match (&c.finish, first_end) {
         (Finish::EndToken { token }, at) => {
             if c.tokens.last() != Some(token) || at != Some(c.len() - 1) {
@@ -201,7 +212,36 @@ fn check_finish(
         }
         _ => {}
     }
-    if params.stop.iter().any(|stop| c.text.contains(stop.as_str())) {
+    let cut = match (&c.finish, params.include_stop) {
+        (Finish::StopText { text }, true) => match c.text.strip_suffix(text.as_str()) {
+            Some(cut) => cut,
+            None => return say("its text doesn't end with the stop text"),
+        },
+        _ => c.text.as_str(),
+    };
+    let one_turn = c.turns.len() < 2;
+    if one_turn && params.stop.iter().any(|stop| cut.contains(stop.as_str())) {
         say("its text holds a stop text");
+    }
+}
+
+fn check_tokens(request: &Request, c: &Completion, say: &mut dyn FnMut(&str)) {
+    let params = &request.params;
+    let old = request.resume.as_ref().map_or(0, Completion::len);
+    let drawn = |at: &usize| c.loss_mask.get(*at).copied().unwrap_or_default();
+    for at in (old..c.len()).filter(drawn) {
+        let token = c.tokens[at];
+        if params.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token)) {
+            say("a token isn't among the allowed ones");
+        }
+        if params.suppress_tokens.contains(&token) {
+            say("a suppressed token was drawn");
+        }
+        if params.forced_tokens.get(at).is_some_and(|forced| *forced != token) {
+            say("a forced token is missing");
+        }
+        if params.bad_words.iter().any(|word| word.len() > 1 && c.tokens[..=at].ends_with(word)) {
+            say("a bad word was completed");
+        }
     }
 }

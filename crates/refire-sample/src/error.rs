@@ -1,3 +1,4 @@
+use crate::DrawError;
 use refire_core::{BoxError, CoreError, Finish};
 use refire_model::ModelError;
 use thiserror::Error;
@@ -50,6 +51,46 @@ pub enum SampleError {
         /// Longest sequence of the model.
         context: usize,
     },
+    /// A completion that needs more cache than there may be.
+    #[error(
+        "request {request} needs caches for {needed} tokens, `max_cache_tokens` is {most}: raise it, or ask for fewer tokens"
+    )]
+    CacheTokens {
+        /// Id of the request.
+        request: u64,
+        /// Tokens of the prompt and of one completion, or of all beams.
+        needed: usize,
+        /// The most there may be.
+        most: usize,
+    },
+    /// A guide, and an engine that has none.
+    #[error(
+        "request {request} has a guide: give the engine some by `LocalEngine::with_guides` (feature `guided`)"
+    )]
+    NoGuides {
+        /// Id of the request.
+        request: u64,
+    },
+    /// A guide that is not understood.
+    #[error("request {request}, guide: {source}")]
+    Guide {
+        /// Id of the request.
+        request: u64,
+        /// Why.
+        source: BoxError,
+    },
+    /// A vocabulary that no guides can be made for.
+    #[error("guides: {reason}")]
+    Guides {
+        /// What was wrong.
+        reason: String,
+    },
+    /// A blend, and an engine without a partner.
+    #[error("request {request} blends two policies: give the engine one by `with_partner`")]
+    NoPartner {
+        /// Id of the request.
+        request: u64,
+    },
     /// A token id that the model doesn't have.
     #[error("request {request}: {what} holds token id {token}, the vocabulary has {vocab}")]
     TokenId {
@@ -62,8 +103,10 @@ pub enum SampleError {
         /// Tokens of the model.
         vocab: usize,
     },
-    /// A completion to go on from, but several completions wanted.
-    #[error("request {request} resumes a completion and asks for {n} of them, expected 1")]
+    /// A completion that the policy began, but several completions wanted.
+    #[error(
+        "request {request} resumes a completion that the policy began and asks for {n} of them, expected 1"
+    )]
     ResumeMany {
         /// Id of the request.
         request: u64,
@@ -86,15 +129,17 @@ pub enum SampleError {
         /// What is wrong.
         source: CoreError,
     },
-    /// Logits from which nothing can be drawn: none is finite, or one is infinite or not a number.
-    #[error("request {request}, sample {sample}, token {position}: the logits are not finite")]
-    NotFinite {
+    /// A position where nothing could be drawn.
+    #[error("request {request}, sample {sample}, token {position}: {source}")]
+    Draw {
         /// Id of the request.
         request: u64,
         /// Sample within the group.
         sample: usize,
         /// Position within the completion.
         position: usize,
+        /// Why.
+        source: DrawError,
     },
     /// Tokens that could not be turned into text.
     #[error("request {request}, sample {sample}: {source}")]

@@ -33,9 +33,34 @@ pub(crate) struct Stopped {
 impl StopMatcher {
     /// Watches for these texts; `None` if there are none.
     pub(crate) fn new(stops: &[String]) -> Option<Self> {
-        let longest = stops.iter().map(String::len).max()?;
+        (!stops.is_empty()).then(|| Self::watching(stops))
+    }
+
+    /// Watches for these texts, if there are any.
+    pub(crate) fn watching(stops: &[String]) -> Self {
+        let longest = stops.iter().map(String::len).max().unwrap_or(0);
         let stops = stops.to_vec();
-        Some(Self { stops, longest, tokens: Vec::new(), window: (0, 0), text: String::new() })
+        Self { stops, longest, tokens: Vec::new(), window: (0, 0), text: String::new() }
+    }
+
+    /// The settled text up to what may become a stop text.
+    pub(crate) fn safe(&self) -> &str {
+        let text = self.text.as_str();
+        let begins = |at: &usize| {
+            let end = &text[*at..];
+            self.stops.iter().any(|stop| stop.len() > end.len() && stop.starts_with(end))
+        };
+        let from = text.floor_char_boundary((text.len() + 1).saturating_sub(self.longest));
+        let places = (from..text.len()).filter(|at| text.is_char_boundary(*at));
+        &text[..places.into_iter().find(begins).unwrap_or(text.len())]
+    }
+
+    /// All text, with what isn't settled.
+    pub(crate) fn whole(&self, codec: &dyn Detokenize) -> Result<String, BoxError> {
+        let (start, settled) = self.window;
+        let before = codec.text(&self.tokens[start..settled])?;
+        let after = codec.text(&self.tokens[start..])?;
+        Ok(self.text.clone() + after.get(before.len()..).unwrap_or_default())
     }
 
     /// Starts over with an empty sequence.

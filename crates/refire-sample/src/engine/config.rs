@@ -9,6 +9,9 @@ pub struct EngineConfig {
     pub max_slots: usize,
     /// Prompt tokens read at once; longer prompts are read in pieces of this size.
     pub max_prefill_tokens: usize,
+    /// Tokens that the caches of one model hold at most, those of prompts included; a completion
+    /// waits until there is room. Unlimited but for the slots if not given.
+    pub max_cache_tokens: Option<usize>,
     /// What the draws are for, part of their key: `"rollout"`, `"evaluation"`, or your own.
     pub purpose: String,
 }
@@ -17,7 +20,12 @@ impl Default for EngineConfig {
     /// 512 slots and 4096 prompt tokens: a whole step of a small model on a CPU. Larger models want
     /// fewer slots, see [`LocalEngine::memory`](crate::LocalEngine::memory).
     fn default() -> Self {
-        Self { max_slots: 512, max_prefill_tokens: 4096, purpose: "rollout".to_owned() }
+        Self {
+            max_slots: 512,
+            max_prefill_tokens: 4096,
+            max_cache_tokens: None,
+            purpose: "rollout".to_owned(),
+        }
     }
 }
 
@@ -31,8 +39,11 @@ impl EngineConfig {
     /// assert_eq!(problems[0].to_string(), "`max_slots` is 0, expected at least 1");
     /// ```
     pub fn validate(&self) -> Vec<CoreError> {
-        let counts =
-            [("max_slots", self.max_slots), ("max_prefill_tokens", self.max_prefill_tokens)];
+        let counts = [
+            ("max_slots", self.max_slots),
+            ("max_prefill_tokens", self.max_prefill_tokens),
+            ("max_cache_tokens", self.max_cache_tokens.unwrap_or(1)),
+        ];
         let zero = counts.into_iter().filter(|(_, n)| *n == 0);
         let mut problems: Vec<CoreError> = zero
             .map(|(field, n)| CoreError::OutOfRange {

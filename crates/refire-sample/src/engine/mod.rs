@@ -1,18 +1,29 @@
 //! The engine that generates in this process.
 
+mod admit;
+mod beam;
 mod config;
 mod episodes;
+mod forcing;
+mod lane;
+mod memory;
+mod partner;
 mod plan;
 mod pool;
 mod row;
 mod run;
 #[cfg(test)]
 mod tests;
+mod trunk;
+mod with;
 
+pub use beam::{Beam, BeamSearch, EarlyStopping};
 pub use config::EngineConfig;
 pub use episodes::{EnvironmentFailure, Episodes};
 
-use crate::{Detokenize, SampleError};
+use crate::{Detokenize, Guides, LogitsProcessor, SampleError};
+use lane::Lane;
+use partner::Partner;
 use plan::{Plan, Shape};
 use pool::Pool;
 use refire_core::{
@@ -24,13 +35,15 @@ use row::Shared;
 use run::{MakeEnvironment, Run, Sink};
 use std::path::Path;
 use std::sync::Arc;
+use trunk::Trunk;
 
 /// Generates on the CPU from a learner's weights, which it reads in place.
 ///
-/// A prompt is read once per request and its cache is shared by the completions. Completions are
-/// decoded together, up to `max_slots`; one that ends makes room for the next. Each has its own
-/// parameters and its own stream of draws, so tokens and log-probabilities have the same bits
-/// whatever else is generated, in whatever order, with however many slots and threads.
+/// A prompt is read once and its cache shared by the completions; requests with equal prompts, or
+/// with a long common beginning, share it too. Completions are decoded together, up to `max_slots`;
+/// one that ends makes room for the next. Each has its own parameters and its own stream of draws,
+/// so tokens and log-probabilities have the same bits whatever else is generated, in whatever order,
+/// with however many slots and threads.
 ///
 /// `max_tokens` counts all tokens of a completion: those of one to go on from, and an
 /// environment's. Stop texts are looked for in the text of the current turn; `min_tokens` holds
@@ -78,7 +91,13 @@ pub struct LocalEngine {
     shape: Shape,
     version: u64,
     pool: Pool,
+    guides: Option<Arc<dyn Guides>>,
+    partner: Option<Partner>,
+    processors: Option<Arc<MakeProcessors>>,
 }
+
+/// Makes the processors of a completion (request, sample index) beside those of its parameters.
+type MakeProcessors = dyn Fn(&Request, usize) -> Vec<Box<dyn LogitsProcessor>> + Send + Sync;
 
 impl std::fmt::Debug for LocalEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -104,27 +123,19 @@ impl LocalEngine {
         let (decoder, version) = handle.with(|decoder, v| (HostDecoder::new(decoder), v))?;
         let decoder = decoder?;
         let (shape, pool) = (shape(&decoder), Pool::default());
-        Ok(Self { handle, codec, config, decoder: Some(decoder), shape, version, pool })
-    }
-
-    /// Memory for the caches of a call, in bytes: the most that its slots and the prompts being
-    /// continued can take, known before anything is generated.
-    ///
-    /// All slots have the size that the longest completion may need. Caches are kept from call to
-    /// call, so an earlier call with more or longer completions counts on.
-    ///
-    /// # Errors
-    /// For requests that can't be served.
-    pub fn memory(&self, requests: &[Request]) -> Result<usize, SampleError> {
-        let plans = self.plan(requests)?;
-        let completions: usize = plans.iter().map(|plan| plan.n).sum();
-        let slots = completions.min(self.config.max_slots);
-        let mut prompts: Vec<usize> = plans.iter().map(|plan| plan.prefix.len()).collect();
-        prompts.sort_unstable_by(|a, b| b.cmp(a));
-        let prompts: usize = prompts.iter().take(slots).sum();
-        let capacity = capacity(&plans, requests).max(self.pool.capacity());
-        let caches = slots.max(self.pool.free());
-        Ok((caches * capacity + prompts) * self.shape.bytes_per_token)
+        let (decoder, guides, partner, processors) = (Some(decoder), None, None, None);
+        Ok(Self {
+            handle,
+            codec,
+            config,
+            decoder,
+            shape,
+            version,
+            pool,
+            guides,
+            partner,
+            processors,
+        })
     }
 
     /// Generates completions that talk to environments.
@@ -139,6 +150,42 @@ impl LocalEngine {
     /// An episode that was cancelled, or whose environment failed, between two turns lacks a reply:
     /// resuming it would go on right after the end token.
     ///
+    /// ```
+    /// # use burn::tensor::Device;
+    /// # use refire_core::{BoxError, Flow, Prompt, Request, RolloutEngine, SamplingParams};
+    /// # use refire_model::{Decoder, Learner, LearnerConfig, TinyLlama};
+    /// # use refire_sample::{Detokenize, EngineConfig, LocalEngine};
+    /// # use std::sync::Arc;
+    /// # struct Letters;
+    /// # impl Detokenize for Letters {
+    /// #     fn text(&self, tokens: &[u32]) -> Result<String, BoxError> {
+    /// #         Ok(tokens.iter().filter_map(|t| char::from_u32(*t)).collect())
+    /// #     }
+    /// #     fn end_tokens(&self) -> &[u32] {
+    /// #         &[0]
+    /// #     }
+    /// # }
+    /// # let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+    /// # let learner = Learner::new(decoder, LearnerConfig::default());
+    /// # let (codec, config) = (Arc::new(Letters), EngineConfig::default());
+    /// use refire_core::{Completion, Environment};
+    /// /// Says `!` once, then nothing.
+    /// struct Once(bool);
+    /// impl Environment for Once {
+    ///     fn reply(&mut self, _so_far: &Completion) -> Result<Option<Vec<u32>>, BoxError> {
+    ///         Ok((!std::mem::replace(&mut self.0, true)).then(|| vec![33]))
+    ///     }
+    /// }
+    /// let mut engine = LocalEngine::new(learner.handle(), codec, config)?;
+    /// let params = SamplingParams { stop_tokens: (1..128).collect(), ..Default::default() };
+    /// let prompt = Prompt { tokens: vec![1, 2], ..Default::default() };
+    /// let request = Request { prompt, n: 1, params, ..Default::default() };
+    /// let mut once = |_: &Request, _: usize| Box::new(Once(false)) as Box<dyn Environment>;
+    /// let episodes = engine.generate_with(&[request], &mut once, &mut |_| Flow::Continue)?;
+    /// assert_eq!(episodes.groups[0].completions[0].loss_mask, [true, false, true]);
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    ///
     /// # Errors
     /// As for `generate`. A failing environment is no error of the call: see [`Episodes::failures`].
     pub fn generate_with(
@@ -151,9 +198,33 @@ impl LocalEngine {
         self.run(requests, &mut make, sink)
     }
 
-    fn plan(&self, requests: &[Request]) -> Result<Vec<Plan>, SampleError> {
+    /// What each request needs, and the prompts that are read for them.
+    fn plan(&self, requests: &[Request]) -> Result<(Vec<Plan>, Vec<Trunk>), SampleError> {
         let ends = self.codec.end_tokens();
-        requests.iter().map(|request| Plan::new(request, self.shape, ends)).collect()
+        let plan = |request: &Request| {
+            let plan = Plan::new(request, self.shape_for(request)?, ends)?;
+            plan.constraint(request.id, self.guides.as_deref())?;
+            Ok(plan)
+        };
+        let mut plans: Vec<Plan> = requests.iter().map(plan).collect::<Result<_, SampleError>>()?;
+        let prefixes: Vec<&[u32]> = plans.iter().map(|plan| plan.prefix.as_slice()).collect();
+        let n: Vec<usize> = plans.iter().map(|plan| plan.n).collect();
+        let trunks = trunk::choose(&prefixes, &n);
+        for trunk in &trunks {
+            trunk.users.iter().for_each(|user| plans[*user].trunk = trunk.len);
+        }
+        self.check_budget(requests, &plans)?;
+        Ok((plans, trunks))
+    }
+
+    /// The smaller context where a request blends two policies.
+    fn shape_for(&self, request: &Request) -> Result<Shape, SampleError> {
+        if request.params.blend.is_none() {
+            return Ok(self.shape);
+        }
+        let request = request.id;
+        let partner = self.partner.as_ref().ok_or(SampleError::NoPartner { request })?;
+        Ok(Shape { context: self.shape.context.min(partner.context()), ..self.shape })
     }
 
     fn run(
@@ -162,14 +233,21 @@ impl LocalEngine {
         make: &mut MakeEnvironment<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Episodes, SampleError> {
-        let plans = self.plan(requests)?;
+        let (plans, trunks) = self.plan(requests)?;
+        let capacity = capacity(&plans, requests);
+        self.reserve(capacity);
         let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
         let version = u32::try_from(self.version);
         let version = version.map_err(|_| SampleError::Version { version: self.version })?;
-        self.pool.reserve(capacity(&plans, requests));
-        let (codec, purpose) = (&*self.codec, self.config.purpose());
-        let shared = Shared { requests, plans: &plans, codec, purpose, version };
-        let run = Run::new(shared, decoder, &self.config, &mut self.pool, make, sink);
+        let (codec, guides) = (&*self.codec, self.guides.as_deref());
+        let (processors, purpose) = (self.processors.as_deref(), self.config.purpose());
+        let shared =
+            Shared { requests, plans: &plans, codec, guides, processors, purpose, version };
+        let mut lanes = vec![Lane { decoder, pool: &mut self.pool, logits: Vec::new() }];
+        if plans.iter().any(|plan| plan.params.blend.is_some()) {
+            lanes.extend(self.partner.as_mut().map(|partner| partner.lane(capacity)));
+        }
+        let run = Run::new(shared, trunks, lanes, &self.config, make, sink);
         let (completions, failures) = run.finish()?;
         let group = |(request, completions): (&Request, Vec<Completion>)| Group {
             request: request.clone(),

@@ -1,5 +1,5 @@
-use crate::SampleError;
-use refire_core::{Finish, Request};
+use crate::{Constraint, Guides, SampleError};
+use refire_core::{Finish, Request, SamplingParams};
 
 /// A request that was checked, with what it needs.
 #[derive(Debug)]
@@ -12,6 +12,10 @@ pub(super) struct Plan {
     pub(super) ends: Vec<u32>,
     /// Completions wanted.
     pub(super) n: usize,
+    /// How to draw, with `limit` for `max_tokens`.
+    pub(super) params: SamplingParams,
+    /// Length of the beginning of `prefix` that is read once for many completions.
+    pub(super) trunk: usize,
 }
 
 /// The size of a model.
@@ -38,7 +42,21 @@ impl Plan {
             });
         }
         let limit = request.params.max_tokens.min(shape.context - prompt.len());
-        Ok(Self { limit, ends: end_tokens(request, ends), n: request.n, prefix })
+        let params = SamplingParams { max_tokens: limit, ..request.params.clone() };
+        let (n, trunk) = (request.n, prefix.len());
+        Ok(Self { limit, ends: end_tokens(request, ends), n, params, trunk, prefix })
+    }
+
+    /// The constraint of its guide, if it has one.
+    pub(super) fn constraint(
+        &self,
+        request: u64,
+        guides: Option<&dyn Guides>,
+    ) -> Result<Option<Box<dyn Constraint>>, SampleError> {
+        let Some(guide) = &self.params.guide else { return Ok(None) };
+        let Some(guides) = guides else { return Err(SampleError::NoGuides { request }) };
+        let constraint = guides.constraint(guide, &self.ends);
+        constraint.map(Some).map_err(|source| SampleError::Guide { request, source })
     }
 
     /// Tokens of the completion that were there before.
@@ -46,10 +64,11 @@ impl Plan {
         self.prefix.len() - request.prompt.tokens.len()
     }
 
-    /// Tokens that the cache of one completion must hold after the prefix: the last one drawn is
+    /// Tokens that the cache of one completion must hold after the trunk: the last one drawn is
     /// never read.
     pub(super) fn capacity(&self, request: &Request) -> usize {
-        self.limit.saturating_sub(self.resumed(request) + 1)
+        let drawn = self.limit.saturating_sub(self.resumed(request) + 1);
+        self.prefix.len() - self.trunk + drawn
     }
 }
 
@@ -75,7 +94,7 @@ fn check_request(request: &Request) -> Result<(), SampleError> {
         return Err(SampleError::EmptyPrompt { request: id, prompt });
     }
     let Some(resume) = &request.resume else { return Ok(()) };
-    if request.n != 1 {
+    if request.n != 1 && resume.loss_mask.iter().any(|drawn| *drawn) {
         return Err(SampleError::ResumeMany { request: id, n: request.n });
     }
     if !matches!(resume.finish, Finish::Cancelled | Finish::Length) {
@@ -85,11 +104,26 @@ fn check_request(request: &Request) -> Result<(), SampleError> {
 }
 
 fn check_tokens(request: &Request, vocab: usize) -> Result<(), SampleError> {
+    let p = &request.params;
     let resumed = request.resume.as_ref().map_or(&[][..], |c| &c.tokens);
+    let biased: Vec<u32> = p.logit_bias.keys().copied().collect();
+    let sequences: Vec<u32> =
+        p.sequence_bias.iter().flat_map(|bias| &bias.tokens).copied().collect();
+    let budget = p.budget.as_ref();
     let lists = [
         ("the prompt", request.prompt.tokens.as_slice()),
         ("the completion to go on from", resumed),
-        ("`stop_tokens`", &request.params.stop_tokens),
+        ("`stop_tokens`", &p.stop_tokens),
+        ("`logit_bias`", &biased),
+        ("`sequence_bias`", &sequences),
+        ("`allowed_tokens`", p.allowed_tokens.as_deref().unwrap_or_default()),
+        ("`suppress_tokens`", &p.suppress_tokens),
+        ("`bad_words`", &p.bad_words.concat()),
+        ("`forced_tokens`", &p.forced_tokens),
+        ("`dry.breakers`", p.dry.as_ref().map_or(&[][..], |dry| &dry.breakers)),
+        ("`budget.ends`", budget.map_or(&[][..], |budget| &budget.ends)),
+        ("`budget.wait`", budget.map_or(&[][..], |budget| &budget.wait)),
+        ("`budget.answer`", budget.map_or(&[][..], |budget| &budget.answer)),
     ];
     for (what, tokens) in lists {
         if let Some(token) = tokens.iter().find(|t| **t as usize >= vocab) {

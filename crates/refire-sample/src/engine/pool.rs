@@ -16,6 +16,11 @@ impl Pool {
         }
     }
 
+    /// Gives back the memory that no completion uses.
+    pub(super) fn trim(&mut self) {
+        self.free.clear();
+    }
+
     /// Gives all memory back.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

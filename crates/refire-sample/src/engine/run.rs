@@ -1,13 +1,14 @@
-//! One call of `generate`: admission, decoding, drawing, events.
+//! One call of `generate`: decoding, drawing, events.
 
 use super::EngineConfig;
+use super::admit::TrunkState;
 use super::episodes::EnvironmentFailure;
-use super::pool::Pool;
+use super::lane::Lane;
 use super::row::{Ended, Next, Row, Shared};
+use super::trunk::Trunk;
 use crate::{DrawBuffer, SampleError};
 use rayon::prelude::*;
 use refire_core::{Completion, Environment, Finish, Flow, Request, RolloutEvent};
-use refire_model::{Decode, KvPrefix, Work};
 
 /// Makes the environment of a completion, if it has one.
 pub(super) type MakeEnvironment<'a> =
@@ -16,30 +17,24 @@ pub(super) type MakeEnvironment<'a> =
 /// Asks the caller about an event.
 pub(super) type Sink<'a> = dyn FnMut(RolloutEvent<'_>) -> Flow + 'a;
 
-/// A prompt that was read, for the completions that begin from it.
-struct Prompt {
-    prefix: KvPrefix,
-    logits: Vec<f32>,
-}
-
 pub(super) struct Run<'a> {
     pub(super) shared: Shared<'a>,
-    pub(super) decoder: &'a dyn Decode,
     pub(super) config: &'a EngineConfig,
-    pub(super) pool: &'a mut Pool,
     pub(super) make: &'a mut MakeEnvironment<'a>,
-    pub(super) sink: &'a mut Sink<'a>,
+    sink: &'a mut Sink<'a>,
+    /// The engine's own model, and its partner where a request blends the two.
+    pub(super) lanes: Vec<Lane<'a>>,
     /// Completions that are being decoded, in the order of admission.
-    rows: Vec<Row>,
-    /// `[rows, vocab]`.
-    logits: Vec<f32>,
+    pub(super) rows: Vec<Row>,
     buffers: Vec<DrawBuffer>,
-    prompts: Vec<Option<Prompt>>,
+    pub(super) trunks: Vec<TrunkState>,
+    /// The trunk of each request.
+    pub(super) trunk_of: Vec<usize>,
     /// Next completion to admit.
-    next: (usize, usize),
+    pub(super) next: (usize, usize),
     done: Vec<Vec<Option<Completion>>>,
     failures: Vec<EnvironmentFailure>,
-    stopped: bool,
+    pub(super) stopped: bool,
 }
 
 /// Completions by request and sample, and what went wrong around them.
@@ -48,26 +43,37 @@ pub(super) type Outcome = (Vec<Vec<Completion>>, Vec<EnvironmentFailure>);
 impl<'a> Run<'a> {
     pub(super) fn new(
         shared: Shared<'a>,
-        decoder: &'a dyn Decode,
+        trunks: Vec<Trunk>,
+        lanes: Vec<Lane<'a>>,
         config: &'a EngineConfig,
-        pool: &'a mut Pool,
         make: &'a mut MakeEnvironment<'a>,
         sink: &'a mut Sink<'a>,
     ) -> Self {
+        let plans = shared.plans;
+        let mut trunk_of = vec![0; plans.len()];
+        for (index, trunk) in trunks.iter().enumerate() {
+            trunk.users.iter().for_each(|user| trunk_of[*user] = index);
+        }
+        let waiting = |trunk: &Trunk| trunk.users.iter().map(|user| plans[*user].n).sum();
         let threads = rayon::current_num_threads();
         Self {
             shared,
-            decoder,
             config,
-            pool,
             make,
             sink,
+            lanes,
             rows: Vec::new(),
-            logits: Vec::new(),
             buffers: (0..threads).map(|_| DrawBuffer::default()).collect(),
-            prompts: shared.plans.iter().map(|_| None).collect(),
+            trunks: trunks
+                .into_iter()
+                .map(|trunk| {
+                    let waiting = waiting(&trunk);
+                    TrunkState::new(trunk, waiting)
+                })
+                .collect(),
+            trunk_of,
             next: (0, 0),
-            done: shared.plans.iter().map(|plan| (0..plan.n).map(|_| None).collect()).collect(),
+            done: plans.iter().map(|plan| (0..plan.n).map(|_| None).collect()).collect(),
             failures: Vec::new(),
             stopped: false,
         }
@@ -87,104 +93,38 @@ impl<'a> Run<'a> {
         Ok((groups.collect(), self.failures))
     }
 
-    /// Fills free slots; prompts are read as their first completion gets a slot.
-    fn admit(&mut self) -> Result<(), SampleError> {
-        while self.next.0 < self.shared.plans.len() {
-            let (request, sample) = self.next;
-            let full = self.rows.len() >= self.config.max_slots;
-            let (plan, asked) = (&self.shared.plans[request], &self.shared.requests[request]);
-            let at_limit = plan.resumed(asked) >= plan.limit;
-            if full && !self.stopped && !at_limit {
-                break;
-            }
-            self.next = if sample + 1 < plan.n { (request, sample + 1) } else { (request + 1, 0) };
-            if self.stopped || at_limit {
-                let mut row = Row::new(self.shared, (request, sample), None)?;
-                row.close_turn(self.shared, (!self.stopped).then_some(Ended::Limit))?;
-                self.hand_over(row);
-                continue;
-            }
-            if self.prompts[request].is_none() {
-                self.read_prompts(request)?;
-            }
-            let environment = (self.make)(asked, sample);
-            let mut row = Row::new(self.shared, (request, sample), environment)?;
-            let last = sample + 1 == plan.n;
-            let slot = &mut self.prompts[request];
-            let Some(prompt) = slot else { return Err(SampleError::Prefix) };
-            row.cache = Some(self.pool.take(self.decoder, prompt.prefix.clone()));
-            self.logits.extend_from_slice(&prompt.logits);
-            self.rows.push(row);
-            if last {
-                *slot = None;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a request's prompt, together with the next ones that will get slots now.
-    fn read_prompts(&mut self, first: usize) -> Result<(), SampleError> {
-        let plans = self.shared.plans;
-        let (free, most) =
-            (self.config.max_slots - self.rows.len(), self.config.max_prefill_tokens);
-        let (mut last, mut tokens, mut rows) = (first, 0, 0);
-        while last < plans.len() {
-            tokens += plans[last].prefix.len();
-            if last > first && (tokens > most || rows >= free) {
-                break;
-            }
-            rows += plans[last].n;
-            last += 1;
-        }
-        let fresh = |i: &usize| plans[*i].resumed(&self.shared.requests[*i]) < plans[*i].limit;
-        let batch: Vec<usize> = (first..last).filter(fresh).collect();
-        let vocab = self.decoder.vocab();
-        let cache = |i: &usize| self.decoder.cache(None, plans[*i].prefix.len());
-        let mut caches: Vec<_> = batch.iter().map(cache).collect();
-        let mut logits = vec![0.0; batch.len() * vocab];
-        // Only a prompt that is alone can be longer than one piece.
-        let longest = batch.iter().map(|i| plans[*i].prefix.len()).max().unwrap_or(0);
-        for start in (0..longest).step_by(most) {
-            let items = batch.iter().zip(&mut caches).zip(logits.chunks_exact_mut(vocab));
-            let mut work: Vec<Work<'_>> = items
-                .filter_map(|((i, cache), logits)| {
-                    let prefix = &plans[*i].prefix;
-                    let tokens = prefix.get(start..(start + most).min(prefix.len()))?;
-                    (!tokens.is_empty()).then_some(Work { tokens, cache, logits })
-                })
-                .collect();
-            self.decoder.forward(&mut work)?;
-        }
-        for ((i, cache), logits) in batch.iter().zip(caches).zip(logits.chunks_exact(vocab)) {
-            let prefix = cache.into_prefix().ok_or(SampleError::Prefix)?;
-            self.prompts[*i] = Some(Prompt { prefix, logits: logits.to_vec() });
-        }
-        Ok(())
-    }
-
-    /// Reads the last tokens of all rows but those that have just begun.
+    /// Reads what rows have not read: their last token, or a piece of what was given to them.
     fn decode(&mut self) -> Result<(), SampleError> {
-        let rows = self.rows.iter_mut().zip(self.logits.chunks_exact_mut(self.decoder.vocab()));
-        let mut work: Vec<Work<'_>> = rows
-            .filter(|(row, _)| !row.unread.is_empty())
-            .filter_map(|(row, logits)| {
-                let cache = row.cache.as_mut()?;
-                Some(Work { tokens: &row.unread, cache, logits })
-            })
-            .collect();
-        self.decoder.forward(&mut work)?;
-        self.rows.iter_mut().for_each(|row| row.unread.clear());
+        let mut left = self.config.max_prefill_tokens;
+        for row in &mut self.rows {
+            let unread = row.unread.len();
+            row.reading = if unread == 1 { 1 } else { unread.min(left) };
+            left -= if unread == 1 { 0 } else { row.reading };
+        }
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            lane.decode(index, &mut self.rows)?;
+        }
+        for row in &mut self.rows {
+            row.unread.drain(..row.reading);
+        }
         Ok(())
     }
 
-    /// Draws the next token of every row.
+    /// Draws the next token of every row that has read all it was given.
     fn draw(&mut self) {
-        let (shared, vocab) = (self.shared, self.decoder.vocab());
+        let [own, partner @ ..] = self.lanes.as_mut_slice() else { return };
+        let (shared, vocab) = (self.shared, own.decoder.vocab());
         let part = self.rows.len().div_ceil(self.buffers.len());
-        let rows = self.rows.par_chunks_mut(part).zip(self.logits.par_chunks_mut(part * vocab));
-        rows.zip(self.buffers.par_iter_mut()).for_each(|((rows, logits), buffer)| {
-            for (row, logits) in rows.iter_mut().zip(logits.chunks_exact_mut(vocab)) {
-                row.next = Some(row.draw(shared, logits, buffer));
+        let partner = partner.first().map(|lane| lane.logits.as_slice());
+        let rows = self.rows.par_chunks_mut(part).zip(own.logits.par_chunks_mut(part * vocab));
+        let parts = rows.zip(self.buffers.par_iter_mut()).enumerate();
+        parts.for_each(|(index, ((rows, logits), buffer))| {
+            let rows = rows.iter_mut().zip(logits.chunks_exact_mut(vocab)).enumerate();
+            for (offset, (row, logits)) in rows.filter(|(_, (row, _))| row.unread.is_empty()) {
+                let place = (index * part + offset) * vocab;
+                let blends = row.caches.len() > 1;
+                let partner = partner.filter(|_| blends).map(|all| &all[place..place + vocab]);
+                row.next = Some(row.draw(shared, logits, partner, buffer));
             }
         });
     }
@@ -210,13 +150,21 @@ impl<'a> Run<'a> {
             }
         }
         self.rows = left;
-        self.logits.truncate(self.rows.len() * self.decoder.vocab());
+        let rows = self.rows.len();
+        self.lanes.iter_mut().for_each(|lane| lane.shrink(rows));
         Ok(())
     }
 
     /// Adds a token to its row; false if that ended it.
     fn take_token(&mut self, row: &mut Row, next: Next) -> Result<bool, SampleError> {
-        row.push(next.drawn, self.shared.version);
+        if matches!(next.ended, Some(Ended::TurnedAway)) {
+            let wait = row.wait(self.shared)?;
+            return self.tell_written(row, wait).and_then(|goes_on| match goes_on {
+                true => self.answer(row),
+                false => Ok(false),
+            });
+        }
+        row.push(self.shared, next.drawn);
         let token = next.drawn.token;
         let event = RolloutEvent::Token { request: row.request, sample: row.sample, token };
         let flow = (self.sink)(event);
@@ -225,7 +173,7 @@ impl<'a> Run<'a> {
             if flow == Flow::CancelOne {
                 row.close_turn(self.shared, None)?;
             }
-            return Ok(flow != Flow::CancelOne);
+            return if flow == Flow::Continue { self.answer(row) } else { Ok(self.stopped) };
         };
         let replies = row.environment.is_some() && !matches!(ended, Ended::Limit);
         row.close_turn(self.shared, Some(ended))?;
@@ -235,10 +183,29 @@ impl<'a> Run<'a> {
         if replies && flow == Flow::Continue { self.reply(row) } else { Ok(false) }
     }
 
+    /// Writes the answer's beginning where the thinking budget is spent; false if that was the end.
+    pub(super) fn answer(&mut self, row: &mut Row) -> Result<bool, SampleError> {
+        match row.answer(self.shared)? {
+            Some(answer) => self.tell_written(row, answer),
+            None => Ok(true),
+        }
+    }
+
+    /// Reports the last `tokens` tokens as written; false if the caller stops the row.
+    fn tell_written(&mut self, row: &mut Row, tokens: usize) -> Result<bool, SampleError> {
+        let (request, sample) = (row.request, row.sample);
+        let tokens = &row.completion.tokens[row.completion.len() - tokens..];
+        let flow = (self.sink)(RolloutEvent::Written { request, sample, tokens });
+        self.stopped |= flow == Flow::CancelAll;
+        // A cancelled call closes the row later; its turns end here already.
+        row.completion.finish = Finish::Cancelled;
+        Ok(flow != Flow::CancelOne)
+    }
+
     /// Lets the environment speak; false if the episode is over.
     fn reply(&mut self, row: &mut Row) -> Result<bool, SampleError> {
         let Some(environment) = &mut row.environment else { return Ok(false) };
-        let vocab = self.decoder.vocab();
+        let vocab = self.lanes[0].decoder.vocab();
         let reply = environment.reply(&row.completion).and_then(|reply| {
             let wrong = reply.iter().flatten().find(|token| **token as usize >= vocab);
             let request = self.shared.requests[row.request].id;
@@ -252,10 +219,9 @@ impl<'a> Run<'a> {
         });
         match reply {
             Ok(Some(tokens)) => {
-                let limit = self.shared.plans[row.request].limit;
-                if row.completion.len() + tokens.len() < limit {
-                    row.append_reply(self.shared, &tokens)?;
-                    return Ok(true);
+                if tokens.len() < row.room(self.shared) {
+                    row.append_written(self.shared, &tokens)?;
+                    return self.tell_written(row, tokens.len());
                 }
                 row.completion.finish = Finish::Length;
             }
@@ -269,10 +235,15 @@ impl<'a> Run<'a> {
         Ok(false)
     }
 
-    /// Hands a completion to the caller; its cache serves another.
-    fn hand_over(&mut self, row: Row) {
-        let Row { request, sample, cache, completion, .. } = row;
-        cache.into_iter().for_each(|cache| self.pool.give_back(cache));
+    /// Hands a completion to the caller; its caches serve another.
+    pub(super) fn hand_over(&mut self, row: Row) {
+        let Row { request, sample, caches, completion, .. } = row;
+        if !caches.is_empty() {
+            self.trunks[self.trunk_of[request]].leave_one();
+        }
+        for (lane, cache) in self.lanes.iter_mut().zip(caches) {
+            lane.pool.give_back(cache);
+        }
         let event = RolloutEvent::Finished { request, sample, completion: &completion };
         self.stopped |= (self.sink)(event) == Flow::CancelAll;
         self.done[request][sample] = Some(completion);

@@ -1,25 +1,24 @@
-use super::{LogitsProcessor, TokenContext};
+use super::keep::kth_largest;
+use super::{LogitsProcessor, Scratch, TokenContext};
 
 /// Keeps the k largest logits, as in transformers' `TopKLogitsWarper`: ties with the k-th stay.
 ///
 /// ```
-/// use refire_sample::{LogitsProcessor, TokenContext, TopK};
+/// use refire_sample::{LogitsProcessor, Scratch, TokenContext, TopK};
 /// let mut logits = [1.0, 3.0, 2.0, 2.0, 0.0];
-/// let context = TokenContext { prompt: &[], output: &[] };
-/// TopK::new(2).process(&context, &mut logits);
+/// TopK::new(2).process(&TokenContext::default(), &mut logits, &mut Scratch::default());
 /// let none = f32::NEG_INFINITY;
 /// assert_eq!(logits, [none, 3.0, 2.0, 2.0, none]);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopK {
     k: usize,
-    largest: Vec<f32>,
 }
 
 impl TopK {
     /// Keeps the `k` largest; at least one.
     pub fn new(k: usize) -> Self {
-        Self { k: k.max(1), largest: Vec::new() }
+        Self { k: k.max(1) }
     }
 
     /// Keeps at least `n` tokens.
@@ -30,31 +29,10 @@ impl TopK {
 }
 
 impl LogitsProcessor for TopK {
-    fn process(&mut self, _context: &TokenContext<'_>, logits: &mut [f32]) {
+    fn process(&mut self, _context: &TokenContext<'_>, logits: &mut [f32], scratch: &mut Scratch) {
         if self.k < logits.len() {
-            let kth = kth_largest(logits, self.k, &mut self.largest);
+            let kth = kth_largest(logits, self.k, &mut scratch.values);
             logits.iter_mut().filter(|x| **x < kth).for_each(|x| *x = f32::NEG_INFINITY);
         }
     }
-}
-
-/// The k-th largest value in one pass, with memory for `2 k` values.
-fn kth_largest(values: &[f32], k: usize, largest: &mut Vec<f32>) -> f32 {
-    let shrink = |largest: &mut Vec<f32>| {
-        let (_, kth, _) = largest.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-        let kth = *kth;
-        largest.truncate(k);
-        kth
-    };
-    largest.clear();
-    let mut floor = f32::NEG_INFINITY;
-    for value in values {
-        if *value > floor || largest.len() < k {
-            largest.push(*value);
-            if largest.len() == 2 * k {
-                floor = shrink(largest);
-            }
-        }
-    }
-    shrink(largest)
 }

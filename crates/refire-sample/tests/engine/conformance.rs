@@ -1,6 +1,6 @@
 //! The engine keeps every promise, and the check sees broken ones.
 
-use crate::common::{engine, engine_with, generate, learner, request};
+use crate::common::{engine, engine_with, generate, learner, processors, request};
 use refire_core::{
     BoxError, Completion, Finish, Flow, Group, Request, RolloutEngine, RolloutEvent,
     SamplingParams, WeightUpdate,
@@ -21,13 +21,18 @@ fn requests() -> Vec<Request> {
     many.into_iter().zip(0..).map(|(params, id)| request(id, 5, params)).collect()
 }
 
+/// One request for each processor and each preset.
+fn all_processors() -> Vec<Request> {
+    processors().into_iter().zip(100..).map(|(params, id)| request(id, 3, params)).collect()
+}
+
 #[test]
 fn the_local_engine_conforms() {
     let learner = learner(64);
     for max_slots in [1, 4, 64] {
         let config = EngineConfig { max_slots, ..Default::default() };
         let mut engine = engine_with(&learner, &[0], config);
-        let mut requests = requests();
+        let mut requests = [requests(), all_processors()].concat();
         let broken = check(&mut engine, &requests, &[0]).unwrap();
         assert!(broken.is_empty(), "{broken:#?}");
         let mut partial = generate(&mut engine, &[request(9, 1, SamplingParams::greedy(6))]);
@@ -73,7 +78,7 @@ fn spoiled_engines_do_not() {
         (|groups| first(groups).tokens[0] += 1, "sample 0 differs from its token events"),
         (|groups| first(groups).versions.push(0), "column `versions`"),
         (|groups| first(groups).versions[0] = 1, "another weights version"),
-        (|groups| first(groups).loss_mask[0] = false, "masked"),
+        (|groups| first(groups).loss_mask[0] = false, "a token's mask differs"),
         (|groups| first(groups).model_logprobs[0] = 0.5, "positive"),
         (|groups| first(groups).behaviour_logprobs[0] -= 0.5, "differ in on-policy draws"),
         (

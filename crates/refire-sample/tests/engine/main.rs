@@ -5,12 +5,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beam;
+mod blend;
 mod conformance;
 mod draws;
 mod episodes;
+mod forcing;
 mod limits;
 mod logprobs;
+mod prefill;
 mod refusals;
 mod resume;
 mod same_bits;
+mod sharing;
+mod strategies;
 mod weights;

@@ -1,7 +1,9 @@
 //! Requests that can't be served are named, before anything is generated.
 
-use crate::common::{Letters, engine, learner, request};
-use refire_core::{Finish, Flow, Request, RolloutEngine, SamplingParams};
+use crate::common::{Letters, engine, engine_with, learner, request};
+use refire_core::{
+    BudgetForcing, Finish, Flow, Guide, Request, RolloutEngine, SamplingParams, SequenceBias,
+};
 use refire_sample::{EngineConfig, LocalEngine, SampleError};
 use std::sync::Arc;
 
@@ -62,6 +64,46 @@ fn bad_requests() {
 }
 
 #[test]
+fn token_ids_anywhere() {
+    let learner = learner(32);
+    let mut engine = engine(&learner);
+    let base = SamplingParams { max_tokens: 4, ..Default::default() };
+    let budget = BudgetForcing { ends: vec![3], wait: vec![500], waits: 1, ..Default::default() };
+    let bias = SequenceBias { tokens: vec![1, 500], bias: 1.0 };
+    for (params, what) in [
+        (SamplingParams { logit_bias: [(500, 1.0)].into(), ..base.clone() }, "logit_bias"),
+        (SamplingParams { sequence_bias: vec![bias], ..base.clone() }, "sequence_bias"),
+        (SamplingParams { allowed_tokens: Some(vec![1, 500]), ..base.clone() }, "allowed_tokens"),
+        (SamplingParams { suppress_tokens: vec![500], ..base.clone() }, "suppress_tokens"),
+        (SamplingParams { bad_words: vec![vec![1], vec![2, 500]], ..base.clone() }, "bad_words"),
+        (SamplingParams { forced_tokens: vec![500], ..base.clone() }, "forced_tokens"),
+        (SamplingParams { budget: Some(budget), ..base.clone() }, "budget.wait"),
+    ] {
+        let (found, text) = error(&mut engine, request(70, 1, params));
+        assert!(matches!(found, SampleError::TokenId { request: 70, token: 500, .. }), "{text}");
+        assert!(text.contains(what), "{text}");
+    }
+}
+
+#[test]
+fn what_the_engine_was_not_given() {
+    let learner = learner(32);
+    let mut engine_ = engine(&learner);
+    let guide = Some(Guide::Regex { pattern: "a".to_owned() });
+    let guided = SamplingParams { guide, ..Default::default() };
+    let (found, text) = error(&mut engine_, request(70, 1, guided));
+    assert!(matches!(found, SampleError::NoGuides { request: 70 }) && text.contains("guided"));
+    let blended = SamplingParams { blend: Some(0.5), ..Default::default() };
+    let (found, text) = error(&mut engine_, request(70, 1, blended));
+    assert!(matches!(found, SampleError::NoPartner { request: 70 }), "{text}");
+    let config = EngineConfig { max_cache_tokens: Some(10), ..Default::default() };
+    let mut small = engine_with(&learner, &[0], config);
+    let long = request(70, 1, SamplingParams { max_tokens: 20, ..Default::default() });
+    let (found, text) = error(&mut small, long);
+    assert!(matches!(found, SampleError::CacheTokens { most: 10, .. }), "{text}");
+}
+
+#[test]
 fn bad_resumptions() {
     let learner = learner(32);
     let mut engine = engine(&learner);
@@ -109,8 +151,13 @@ fn released_weights() {
 #[test]
 fn bad_configurations() {
     let learner = learner(32);
-    let bad = EngineConfig { max_slots: 0, max_prefill_tokens: 0, purpose: String::new() };
-    assert_eq!(bad.validate().len(), 3);
+    let bad = EngineConfig {
+        max_slots: 0,
+        max_prefill_tokens: 0,
+        max_cache_tokens: Some(0),
+        purpose: String::new(),
+    };
+    assert_eq!(bad.validate().len(), 4);
     let made = LocalEngine::new(learner.handle(), Arc::new(Letters(vec![0])), bad);
     assert!(matches!(made.unwrap_err(), SampleError::Config(_)));
     assert!(serde_json::from_str::<EngineConfig>(r#"{"max_slot": 3}"#).is_err());

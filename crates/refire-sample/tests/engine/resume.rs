@@ -1,6 +1,6 @@
 //! Going on from a partial completion.
 
-use crate::common::{engine, generate, learner, request};
+use crate::common::{engine, generate, learner, processors, request};
 use refire_core::{
     Completion, Finish, Flow, Request, RolloutEngine, RolloutEvent, SamplingParams, WeightUpdate,
 };
@@ -48,6 +48,27 @@ fn equals_going_through() {
             let resume = Request { resume: Some(partial), ..asked.clone() };
             let resumed = generate(&mut engine, &[resume]).remove(0).completions.remove(0);
             assert_eq!(resumed, whole, "request {id} from {tokens} of {}", whole.len());
+        }
+    }
+}
+
+#[test]
+fn equals_going_through_whatever_the_processors() {
+    let learner = learner(64);
+    let mut engine = engine(&learner);
+    for (id, params) in (0..).zip(processors()) {
+        let asked = request(id, 1, params);
+        let whole =
+            generate(&mut engine, std::slice::from_ref(&asked)).remove(0).completions.remove(0);
+        for tokens in [1, whole.len() / 2, whole.len() - 1] {
+            let drawn = whole.loss_mask.iter().filter(|mask| **mask).count();
+            if tokens == 0 || tokens >= drawn {
+                continue;
+            }
+            let partial = cancelled_after(&mut engine, &asked, tokens);
+            let resume = Request { resume: Some(partial), ..asked.clone() };
+            let resumed = generate(&mut engine, &[resume]).remove(0).completions.remove(0);
+            assert_eq!(resumed, whole, "from {tokens}: {:?}", asked.params);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A completion doesn't depend on its company.
 
-use crate::common::{engine_with, generate, learner, request};
+use crate::common::{engine_with, generate, learner, processors, request};
 use burn::tensor::Device;
 use refire_core::{Completion, Request, SamplingParams};
 use refire_model::{Decoder, Learner, LearnerConfig, TinyLlama};
@@ -24,6 +24,19 @@ fn requests(count: u64, n: usize) -> Vec<Request> {
             Request { visit: id % 2, ..request(id, n, params) }
         })
         .collect()
+}
+
+/// Every processor, and prompts that share their beginnings.
+fn with_processors() -> Vec<Request> {
+    let shared: Vec<u32> = (0..20).map(|i| 5 + i * 3).collect();
+    let make = |(params, id): (SamplingParams, u64)| {
+        let mut request = request(id, 1 + id as usize % 3, params);
+        if id % 3 == 0 {
+            request.prompt.tokens = [shared.as_slice(), &[7 + id as u32 % 4]].concat();
+        }
+        request
+    };
+    processors().into_iter().zip(200..).map(make).collect()
 }
 
 /// All completions by request id, with their log-probabilities as bits.
@@ -73,6 +86,32 @@ fn check(learner: &Learner, requests: &[Request], least: usize) {
 #[test]
 fn slots_order_and_threads_change_no_bit() {
     check(&learner(64), &requests(60, 6), 10_000);
+}
+
+#[test]
+fn whatever_the_processors() {
+    check(&learner(64), &with_processors(), 1_000);
+}
+
+#[test]
+fn a_bound_on_cache_tokens_changes_no_bit() {
+    let learner = learner(64);
+    let requests = [requests(20, 3), with_processors()].concat();
+    let expected = run(&learner, &requests, 64, 4096, 2);
+    for most in [84, 200, 1000] {
+        let config = EngineConfig {
+            max_cache_tokens: Some(most),
+            max_prefill_tokens: 9,
+            ..Default::default()
+        };
+        let mut engine = engine_with(&learner, &[0], config);
+        assert!(engine.memory(&requests).unwrap() <= most * 1536);
+        for (group, request) in generate(&mut engine, &requests).iter().zip(&requests) {
+            for (sample, completion) in group.completions.iter().enumerate() {
+                assert!(*completion == expected[&(request.id, sample)].0, "at most {most}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,34 @@
+use super::lane::Lane;
+use super::pool::Pool;
+use crate::SampleError;
+use refire_model::{Decode, HostDecoder, WeightHandle};
+
+/// The other policy of a blend.
+pub(super) struct Partner {
+    decoder: HostDecoder,
+    pool: Pool,
+}
+
+impl Partner {
+    pub(super) fn new(handle: &WeightHandle, vocab: usize) -> Result<Self, SampleError> {
+        let decoder = handle.with(|decoder, _| HostDecoder::new(decoder))??;
+        let (found, expected) = (decoder.vocab(), vocab);
+        if found != expected {
+            return Err(SampleError::Vocabulary { found, expected });
+        }
+        Ok(Self { decoder, pool: Pool::default() })
+    }
+
+    pub(super) fn context(&self) -> usize {
+        self.decoder.context()
+    }
+
+    pub(super) fn bytes_per_token(&self) -> usize {
+        self.decoder.cache_bytes_per_token()
+    }
+
+    pub(super) fn lane(&mut self, capacity: usize) -> Lane<'_> {
+        self.pool.reserve(capacity);
+        Lane { decoder: &self.decoder, pool: &mut self.pool, logits: Vec::new() }
+    }
+}
