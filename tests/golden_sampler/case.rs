@@ -34,7 +34,7 @@ impl<'a> Case<'a> {
 
     /// Rows of token ids, also where there is only one row.
     pub(crate) fn ids(&self, name: &str) -> Vec<Vec<u32>> {
-        nested(self.column(name)).iter().map(|row| ids(row)).collect()
+        nested(self.column(name)).iter().map(ids).collect()
     }
 
     /// A hyperparameter, if the case has it.
