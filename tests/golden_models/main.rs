@@ -14,6 +14,7 @@ mod gradients;
 mod logits;
 mod reference;
 mod smollm2;
+#[allow(dead_code)]
 #[path = "../golden_trainer/tally.rs"]
 mod tally;
 
@@ -21,8 +22,11 @@ use reference::Model;
 use std::process::ExitCode;
 use tally::Tally;
 
+/// A check of one model; it panics where something is wrong.
+type Check = fn(&Model);
+
 /// What is checked of each model, by name.
-const CHECKS: [(&str, fn(&Model)); 9] = [
+const CHECKS: [(&str, Check); 9] = [
     ("both styles of the configuration", configuration::check),
     ("logits and log-probabilities", logits::check),
     ("padding", logits::padding),
