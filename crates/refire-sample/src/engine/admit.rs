@@ -132,20 +132,20 @@ impl Run<'_> {
             .max_cache_tokens
             .map_or(usize::MAX, |budget| budget.saturating_sub(self.cache_tokens(batch[0])));
         let mut rows = plans[first].n;
-        for request in first + 1..plans.len() {
+        for (request, plan) in plans.iter().enumerate().skip(first + 1) {
             let trunk = self.trunk_of[request];
             let fresh = self.trunks[trunk].read.is_empty() && !batch.contains(&trunk);
             let len = if fresh { self.trunks[trunk].trunk.len } else { 0 };
-            let needed = len.saturating_add(plans[request].n.saturating_mul(capacity));
+            let needed = len.saturating_add(plan.n.saturating_mul(capacity));
             if rows >= free || tokens + len > most || needed > left {
                 break;
             }
-            let at_limit = plans[request].resumed(&self.shared.requests[request]);
-            if fresh && at_limit < plans[request].limit {
+            let at_limit = plan.resumed(&self.shared.requests[request]);
+            if fresh && at_limit < plan.limit {
                 batch.push(trunk);
                 tokens += len;
             }
-            (rows, left) = (rows + plans[request].n, left - needed);
+            (rows, left) = (rows + plan.n, left - needed);
         }
         let texts: Vec<&[u32]> = batch
             .iter()
