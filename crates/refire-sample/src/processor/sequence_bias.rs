@@ -4,8 +4,6 @@ use refire_core::SequenceBias;
 /// Adds to the logits of tokens that complete a sequence, as transformers'
 /// `SequenceBiasLogitsProcessor`; biases on one token add up.
 ///
-/// As there, a sequence counts only once prompt and completion have at least as many tokens as it.
-///
 /// ```
 /// use refire_core::SequenceBias;
 /// use refire_sample::{LogitsProcessor, Scratch, SequenceBiases, TokenContext};
@@ -30,9 +28,7 @@ impl LogitsProcessor for SequenceBiases {
     fn process(&mut self, context: &TokenContext<'_>, logits: &mut [f32], _scratch: &mut Scratch) {
         for SequenceBias { tokens, bias } in &self.biases {
             let Some((last, before)) = tokens.split_last() else { continue };
-            let counts = before.is_empty() || tokens.len() <= context.len();
             if let Some(x) = logits.get_mut(*last as usize)
-                && counts
                 && context.ends_with(before)
             {
                 *x += bias;

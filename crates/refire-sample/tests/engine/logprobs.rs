@@ -2,7 +2,7 @@
 
 use crate::common::{data, engine, engine_with, generate, learner, open, request};
 use refire_core::{Group, Needs, Prompt, Request, SamplingParams};
-use refire_model::Learner;
+use refire_model::{Learner, ModelConfig};
 use refire_objective::{HeadQuery, Policy, TokenBatch};
 use refire_sample::EngineConfig;
 use serde_json::Value;
@@ -59,26 +59,39 @@ fn equal_the_learners() {
     assert_equals_learner(&learner(64), &variants());
 }
 
-fn llamas() -> Vec<PathBuf> {
+/// Every folder of a family that the decoder knows.
+fn models() -> Vec<(PathBuf, Learner)> {
     let Some(root) = data("golden/models") else { return Vec::new() };
     let folders = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let is_llama = |path: &PathBuf| {
-        path.is_dir() && path.file_name().unwrap().to_string_lossy().starts_with("llama")
+    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    let known = |dir: &PathBuf| match ModelConfig::read(dir) {
+        Ok(_) => true,
+        Err(error) => {
+            println!("skipped: {error}");
+            false
+        }
     };
-    folders.filter(is_llama).collect()
+    let known: Vec<PathBuf> = folders.into_iter().filter(known).collect();
+    assert!(!known.is_empty(), "none of the models is of a known family");
+    known.into_iter().map(|dir| (dir.clone(), open(&dir))).collect()
 }
 
 #[test]
 fn equal_the_learners_on_loaded_models() {
-    for dir in llamas() {
-        assert_equals_learner(&open(&dir), &variants());
+    for (dir, learner) in models() {
+        println!("{}", dir.display());
+        assert_equals_learner(&learner, &variants());
     }
 }
 
 #[test]
 fn greedy_completions_equal_those_of_transformers() {
-    for dir in llamas() {
-        let reference = std::fs::read(dir.join("reference.json")).unwrap();
+    for (dir, learner) in models() {
+        let Ok(reference) = std::fs::read(dir.join("reference.json")) else {
+            println!("skipped: {} has no reference", dir.display());
+            continue;
+        };
         let reference: Value = serde_json::from_slice(&reference).unwrap();
         let ids = |value: &Value| -> Vec<u32> {
             value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
@@ -96,7 +109,6 @@ fn greedy_completions_equal_those_of_transformers() {
                 Request { id, prompt, n: 1, params, ..Default::default() }
             })
             .collect();
-        let learner = open(&dir);
         let config = EngineConfig { max_slots: 2, max_prefill_tokens: 7, ..Default::default() };
         let groups = generate(&mut engine_with(&learner, &[2], config), &requests);
         for (sequence, group) in sequences.iter().zip(&groups) {
