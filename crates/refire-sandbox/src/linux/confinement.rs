@@ -131,8 +131,9 @@ impl Confinement {
             // A thread of an interpreter takes as much address space as its stack may have.
             let stack = if role == Role::Candidate { 8 << 20 } else { 64 << 20 };
 
-            // The kernel counts whole seconds, and the zygote too.
-            set.push((libc::RLIMIT_CPU, cpu.ceil() as u64 + 1));
+            // Only for what the watcher misses: the kernel counts whole seconds and the zygote's too,
+            // and by its ticks, which on a busy machine run ahead of the time that was really used.
+            set.push((libc::RLIMIT_CPU, (2.0 * cpu).ceil() as u64 + 2));
             set.push((libc::RLIMIT_AS, memory));
             set.push((libc::RLIMIT_FSIZE, limits.disk_bytes));
             set.push((libc::RLIMIT_STACK, stack));
