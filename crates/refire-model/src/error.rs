@@ -118,9 +118,11 @@ pub enum ModelError {
         reason: String,
     },
     /// A chat template that can't be compiled or rendered.
-    #[error("chat template: {reason}")]
+    #[error("chat template `{template}`: {reason}")]
     ChatTemplate {
-        /// Why.
+        /// Its name.
+        template: String,
+        /// Why; what the template itself raised stands here word for word.
         reason: String,
     },
     /// A token id beyond the embedding.

@@ -28,8 +28,8 @@ pub use error::ModelError;
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
 pub use text::{
-    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, RenderOptions, TextCodec,
-    Tokenizer,
+    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,
+    RenderOptions, TextCodec, Tokenizer,
 };
 pub use train::{
     AdamWConfig, FrozenDecoder, Learner, LearnerConfig, ScoreModel, ValueLearner, WeightHandle,
