@@ -268,7 +268,7 @@ const MICRO_BATCH: MicroBatch = MicroBatch { rows: 2_048, tokens: 65_536 };
 
 fn learner(decoder: Decoder) -> Learner {
     let adamw = AdamWConfig { beta2: 0.99, ..AdamWConfig::default() };
-    Learner::new(decoder, LearnerConfig { adamw, max_grad_norm: Some(1.0), shards: 2 })
+    Learner::new(decoder, LearnerConfig { adamw, shards: 2, ..LearnerConfig::default() })
 }
 
 /// An interrupted phase ends the program: its figures would mean nothing.
