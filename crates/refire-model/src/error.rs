@@ -125,6 +125,12 @@ pub enum ModelError {
         /// Why; what the template itself raised stands here word for word.
         reason: String,
     },
+    /// An adapter that can't be made, or doesn't fit its model.
+    #[error("adapter: {reason}")]
+    Adapter {
+        /// Why.
+        reason: String,
+    },
     /// A token id beyond the embedding.
     #[error("token id {token} in row {row}, the embedding has {rows} rows")]
     TokenId {

@@ -3,8 +3,8 @@
 use super::Learner;
 use super::adamw::Moments;
 use crate::ModelError;
-use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
-use crate::weights::{NamedTensor, TensorFiles, save_weights_in_shards, write_tensors};
+use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
+use crate::weights::{NamedTensor, TensorFiles, write_tensors};
 use burn::tensor::{Device, Tensor, TensorData};
 use refire_objective::Dtype;
 use serde::{Deserialize, Serialize};
@@ -24,10 +24,10 @@ struct Counters {
 
 pub(super) fn save(learner: &Learner, dir: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
-    // One file whatever its size: it is read as a whole.
-    learner
-        .weights
-        .with(|decoder, _| save_weights_in_shards(decoder, dir, Dtype::F32, u64::MAX))??;
+    // One file whatever its size: it is read as a whole. What isn't trained isn't state.
+    let mut trained = Collect(Vec::new());
+    learner.weights.with(|decoder, _| visit_trained(decoder, &mut trained))?;
+    write_tensors(&dir.join(WEIGHTS), trained.0, Dtype::F32)?;
     let mut tensors = Vec::new();
     for (path, Moments { mean, square }) in &learner.optimiser.moments {
         for (kind, tensor) in [("mean", mean), ("square", square)] {
@@ -51,7 +51,7 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     let counters: Counters = serde_json::from_slice(&text).map_err(ModelError::json(&path))?;
     // Everything is read and checked before anything is changed.
     let mut shapes = Shapes(BTreeMap::new());
-    learner.weights.with(|decoder, _| visit_params(decoder, &mut shapes))?;
+    learner.weights.with(|decoder, _| visit_trained(decoder, &mut shapes))?;
     let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.clone()))?;
     if let Some((name, shape)) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name)) {
         let (path, expected) = (dir.join(WEIGHTS), shape.clone());
@@ -114,6 +114,16 @@ fn moments(
         Ok((path, Moments { mean, square }))
     });
     pairs.collect()
+}
+
+struct Collect(Vec<NamedTensor>);
+
+impl VisitParam for Collect {
+    fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let tensor = tensor.inner().flatten::<1>(0, D - 1);
+        self.0.push(NamedTensor { name: path.to_owned(), shape, tensor });
+    }
 }
 
 struct Shapes(BTreeMap<String, Vec<usize>>);
