@@ -24,7 +24,7 @@ use refire::tasks::countdown::{
 use refire::train::{
     CompletionsLog, CompletionsLogConfig, Decay, HeldOut, Interrupt, MetricsLog, MicroBatch,
     Outcome, Progress, Refill, Report, RlConfig, RlTrainer, RolloutStage, Sample, Schedule,
-    SftConfig, SftTrainer,
+    SftConfig, SftTrainer, ShowRows,
 };
 use serde_json::json;
 use std::io::Write;
@@ -156,6 +156,8 @@ impl Quickstart {
             ..SftConfig::default()
         };
         let rows = WarmUp::new(self.train.clone(), self.codec, 99, self.args.seed)?;
+        let codec = self.codec;
+        let rows = ShowRows::new(rows, 1, move |tokens| Ok(codec.text(tokens)));
         let mut trainer =
             SftTrainer::new(Box::new(learner), Box::new(rows), Box::new(Nll::default()), config)?
                 .with_evaluator(Box::new(self.spot_check()), Box::new(self.engine(&weights)?))

@@ -66,7 +66,7 @@ fn rows(model: &Model) -> Rows {
 }
 
 /// The gradient of the mean cross-entropy.
-fn accumulate(model: &Model, learner: &mut Learner) -> LossReport {
+pub(crate) fn accumulate(model: &Model, learner: &mut Learner) -> LossReport {
     let loss = &model.reference["loss"];
     let rows = rows(model);
     let batch = labelled(&rows, &loss["labels"]);

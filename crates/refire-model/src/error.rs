@@ -118,8 +118,16 @@ pub enum ModelError {
         reason: String,
     },
     /// A chat template that can't be compiled or rendered.
-    #[error("chat template: {reason}")]
+    #[error("chat template `{template}`: {reason}")]
     ChatTemplate {
+        /// Its name.
+        template: String,
+        /// Why; what the template itself raised stands here word for word.
+        reason: String,
+    },
+    /// An adapter that can't be made, or doesn't fit its model.
+    #[error("adapter: {reason}")]
+    Adapter {
         /// Why.
         reason: String,
     },

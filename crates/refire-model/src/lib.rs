@@ -5,9 +5,11 @@
 //! - [`Pretrained`] opens a folder: configuration, weights, tokenizer, chat template.
 //! - [`Learner`] makes a [`Policy`](refire_objective::Policy) of a decoder: statistics through
 //!   the chunked head, gradient accumulation, clipping by the global norm, AdamW.
+//! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
 
+mod adapter;
 mod config;
 mod decode;
 mod decoder;
@@ -18,6 +20,7 @@ mod text;
 mod train;
 mod weights;
 
+pub use adapter::{AdapterInit, Bias, Lora, LoraConfig, Patterns, TargetModules};
 pub use config::{
     Activation, AttentionSpec, Family, LayerSpec, MlpSpec, ModelConfig, MoeSpec, NormPlacement,
     QkNorm, Rope, RopeScaling, TinyLlama,
@@ -28,8 +31,8 @@ pub use error::ModelError;
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
 pub use text::{
-    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, RenderOptions, TextCodec,
-    Tokenizer,
+    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,
+    RenderOptions, TextCodec, Tokenizer,
 };
 pub use train::{
     AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, ScoreModel, ValueLearner,

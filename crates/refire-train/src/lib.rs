@@ -11,6 +11,7 @@
 //! * [`Progress`] shows where the run is,
 //! * [`Interrupt`] turns Ctrl-C into a clean stop.
 //!
+//! [`ShowRows`] prints the first rows before they are trained on, with what is learned marked.
 //! [`Report`] makes one self-contained page of a run's folder, and [`Schedule`] is the learning
 //! rate's course.
 
@@ -27,6 +28,7 @@ mod log;
 mod mix;
 mod own_tokens;
 mod preference;
+mod preview;
 mod reference;
 mod reference_cache;
 mod report;
@@ -47,6 +49,7 @@ pub use error::TrainError;
 pub use evaluate::{Evaluator, HeldOut};
 pub use log::{CompletionsLog, CompletionsLogConfig, Interrupt, MetricsLog, Progress};
 pub use preference::{PreferenceTrainer, Preferences};
+pub use preview::{ShowRows, marked_text};
 pub use reference_cache::ReferenceCache;
 pub use report::{Report, Sample};
 pub use reward_model::{RewardModelling, RewardTrainer};

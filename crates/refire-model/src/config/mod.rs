@@ -126,6 +126,12 @@ impl ModelConfig {
         distinct(self.layers.iter().map(|layer| layer.rope.as_ref()))
     }
 
+    /// Gives the head a weight of its own, in the file's words too.
+    pub(crate) fn untie(&mut self) {
+        self.tie_word_embeddings = false;
+        self.raw.insert("tie_word_embeddings".to_owned(), json!(false));
+    }
+
     /// Turns the configuration of a language model into that of a model of scores, in the file's
     /// words too.
     pub(crate) fn make_scorer(&mut self) {

@@ -2,16 +2,39 @@
 
 use super::slice::Weight;
 use crate::nn::{MlpParts, Projections};
-use crate::{Layer, LayerSpec, Linear, ModelConfig, ModelError, MoeSpec, RmsNorm};
+use crate::{Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
 use std::sync::Arc;
 
 /// Some rows of a matrix `[rows, columns]`, with their biases.
 pub(super) struct HostLinear {
     weight: Arc<Weight>,
     bias: Option<Arc<Weight>>,
+    lora: Option<Arc<HostLora>>,
     first: usize,
     pub(super) rows: usize,
     columns: usize,
+}
+
+/// An adapter, as two thin products.
+struct HostLora {
+    a: Weight,
+    b: Weight,
+    rank: usize,
+    scale: f32,
+    /// DoRA's factors of the rows.
+    factors: Option<Weight>,
+}
+
+/// The part of an adapter that belongs to some rows.
+pub(super) struct LoraRows<'a> {
+    /// `[rank, columns]`.
+    pub(super) a: &'a [f32],
+    /// `[rows, rank]`.
+    pub(super) b: &'a [f32],
+    pub(super) rank: usize,
+    pub(super) scale: f32,
+    /// `[rows]`.
+    pub(super) factors: Option<&'a [f32]>,
 }
 
 impl HostLinear {
@@ -23,6 +46,16 @@ impl HostLinear {
         self.bias.as_ref().map(|bias| &bias.get()[self.first..][..self.rows])
     }
 
+    pub(super) fn lora(&self) -> Option<LoraRows<'_>> {
+        self.lora.as_ref().map(|lora| LoraRows {
+            a: lora.a.get(),
+            b: &lora.b.get()[self.first * lora.rank..][..self.rows * lora.rank],
+            rank: lora.rank,
+            scale: lora.scale,
+            factors: lora.factors.as_ref().map(|f| &f.get()[self.first..][..self.rows]),
+        })
+    }
+
     fn new(what: &str, linear: &Linear) -> Result<Self, ModelError> {
         let [rows, columns] = linear.weight.val().dims();
         let bias = match &linear.bias {
@@ -30,7 +63,9 @@ impl HostLinear {
             None => None,
         };
         let weight = Arc::new(Weight::new(what, linear.weight.val())?);
-        Ok(Self { weight, bias, first: 0, rows, columns })
+        let lora = linear.lora.as_ref().map(|lora| HostLora::new(what, lora, linear));
+        let lora = lora.transpose()?.map(Arc::new);
+        Ok(Self { weight, bias, lora, first: 0, rows, columns })
     }
 
     /// Its rows as several maps, which must be as many together.
@@ -38,9 +73,24 @@ impl HostLinear {
         let mut first = 0;
         rows.map(|rows| {
             let (weight, bias) = (self.weight.clone(), self.bias.clone());
-            let part = Self { weight, bias, first, rows, columns: self.columns };
+            let (lora, columns) = (self.lora.clone(), self.columns);
+            let part = Self { weight, bias, lora, first, rows, columns };
             first += rows;
             part
+        })
+    }
+}
+
+impl HostLora {
+    fn new(what: &str, lora: &Lora, linear: &Linear) -> Result<Self, ModelError> {
+        let (a, b) = (lora.a.val(), lora.b.val());
+        let factors = lora.factors(&linear.weight.val());
+        Ok(Self {
+            rank: a.dims()[0],
+            a: Weight::new(what, a)?,
+            b: Weight::new(what, b)?,
+            scale: lora.scale as f32,
+            factors: factors.map(|factors| Weight::new(what, factors)).transpose()?,
         })
     }
 }

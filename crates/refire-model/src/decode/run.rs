@@ -3,7 +3,7 @@
 use super::attend::Attend;
 use super::host::HostDecoder;
 use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
-use super::layer::{HostGated, HostLayer, HostLinear, HostMlp};
+use super::layer::{HostGated, HostLayer, HostLinear, HostMlp, LoraRows};
 use super::slice::Weight;
 use super::turns::Table;
 use super::{KvCache, Work};
@@ -38,6 +38,9 @@ struct Scratch {
     /// Inputs and outputs of one expert.
     sent: Vec<f32>,
     returned: Vec<f32>,
+    /// What an adapter's two products give.
+    thin: Vec<f32>,
+    adapted: Vec<f32>,
 }
 
 impl<'a> Run<'a> {
@@ -65,6 +68,8 @@ impl<'a> Run<'a> {
                 scores: Vec::new(),
                 sent: Vec::new(),
                 returned: Vec::new(),
+                thin: Vec::new(),
+                adapted: Vec::new(),
             },
         }
     }
@@ -265,7 +270,32 @@ impl Scratch {
         let m = x.len() / columns.max(1);
         y.resize(m * map.rows, 0.0);
         let shape = [m, map.rows, columns];
-        linear(x, weight, map.bias(), y, shape, &mut self.turned, self.parallel);
+        let Some(lora) = map.lora() else {
+            return linear(x, weight, map.bias(), y, shape, &mut self.turned, self.parallel);
+        };
+        linear(x, weight, None, y, shape, &mut self.turned, self.parallel);
+        self.adapt(&lora, x, y, [m, map.rows, columns]);
+        if let Some(bias) = map.bias() {
+            y.chunks_exact_mut(map.rows).for_each(|row| add(row, bias));
+        }
+    }
+
+    /// `y = c (y + s B A x)`.
+    fn adapt(&mut self, lora: &LoraRows<'_>, x: &[f32], y: &mut [f32], [m, n, k]: [usize; 3]) {
+        let (mut thin, mut delta) =
+            (std::mem::take(&mut self.thin), std::mem::take(&mut self.adapted));
+        thin.resize(m * lora.rank, 0.0);
+        delta.resize(m * n, 0.0);
+        let (turned, parallel) = (&mut self.turned, self.parallel);
+        linear(x, lora.a, None, &mut thin, [m, lora.rank, k], turned, parallel);
+        linear(&thin, lora.b, None, &mut delta, [m, n, lora.rank], turned, parallel);
+        add_to(y, &delta, lora.scale);
+        if let Some(factors) = lora.factors {
+            for row in y.chunks_exact_mut(n) {
+                row.iter_mut().zip(factors).for_each(|(y, c)| *y *= c);
+            }
+        }
+        (self.thin, self.adapted) = (thin, delta);
     }
 
     fn gated(&mut self, maps: &HostGated, x: &[f32], y: &mut Vec<f32>, config: &ModelConfig) {

@@ -53,6 +53,7 @@ impl Decoder {
                 .then(|| make.linear("lm_head", v, h, false)),
             score: config.score_head.then(|| make.linear("score", 1, h, false)),
             config: config.clone(),
+            adapted: None,
         }
     }
 }
@@ -87,6 +88,7 @@ impl Maker<'_> {
         Linear {
             weight: self.matrix(path, rows, columns),
             bias: bias.then(|| self.param(&format!("{path}.bias"), [rows])),
+            lora: None,
         }
     }
 

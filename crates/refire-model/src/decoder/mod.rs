@@ -4,15 +4,19 @@ mod build;
 mod params;
 mod rows;
 
-pub(crate) use params::{MapParam, VisitParam, map_params, visit_params};
+pub(crate) use params::{
+    MapParam, VisitParam, map_params, train_only, visit_params, visit_trained,
+};
 pub use rows::Rows;
 
+use crate::adapter::Adapted;
 use crate::nn::{Embedding, Layer, Linear, Positions, RmsNorm, Routing};
 use crate::{ModelConfig, ModelError};
 use build::normals;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use refire_objective::head::HeadLayer;
+use std::sync::Arc;
 
 /// Everything below the head.
 #[derive(Module, Debug)]
@@ -40,11 +44,15 @@ pub struct Decoder {
     /// The shape.
     #[module(skip)]
     pub config: ModelConfig,
+    /// What an adapter's layers need beside their weights.
+    #[module(skip)]
+    pub(crate) adapted: Option<Arc<Adapted>>,
 }
 
 impl Decoder {
     /// The same body with a fresh score head in the place of the language-model head: the start of
-    /// a critic or a reward model. Its weights are normal with deviation `initializer_range`.
+    /// a critic or a reward model. Its weights are normal with deviation `initializer_range`. An
+    /// adapter comes afterwards.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -57,7 +65,7 @@ impl Decoder {
         let (h, device) = (self.config.hidden_size, self.head_weight().inner().device());
         let values = normals(seed, "score.weight", h, self.config.initializer_range);
         let weight = Param::from_data(TensorData::new(values, [1, h]), &device);
-        self.score = Some(Linear { weight, bias: None });
+        self.score = Some(Linear { weight, bias: None, lora: None });
         self.lm_head = None;
         self.config.make_scorer();
         self

@@ -16,7 +16,7 @@ pub(crate) use positions::Positions;
 pub use routing::Routing;
 pub(crate) use routing::{router_weights, softmax};
 
-use crate::ModelError;
+use crate::{Lora, ModelError};
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Int, Tensor};
 
@@ -27,12 +27,21 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// Its adapter.
+    pub lora: Option<Lora>,
 }
 
 impl Linear {
-    /// `x W^T + b` for `x` `[n, in]`.
+    /// `x W^T + b` for `x` `[n, in]`, with what its adapter makes of it.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
+        let weight = self.weight.val();
+        let y = match &self.lora {
+            Some(lora) => {
+                let y = x.clone().matmul(weight.clone().transpose());
+                lora.forward(y, x, &weight)
+            }
+            None => x.matmul(weight.transpose()),
+        };
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,

@@ -1,23 +1,29 @@
 mod clock;
+mod conversation;
 mod environment;
+mod filters;
 mod json;
 mod methods;
 mod options;
 mod prepare;
 mod python;
 mod source;
+mod tracker;
 mod value;
 
 pub use clock::DateTime;
+pub use conversation::{MarkedText, MarkedTokens};
 pub use options::RenderOptions;
 pub use value::ChatValue;
 
 use self::environment::Clock;
+use self::tracker::Tracker;
 use crate::ModelError;
 use minijinja::{Environment, Value};
 use refire_core::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -31,9 +37,10 @@ const TOOL_USE: &str = "tool_use";
 ///
 /// Renders what transformers' `apply_chat_template` renders: `trim_blocks` and `lstrip_blocks`,
 /// loop controls, Python's string and dict methods, its `str()` of values, `tojson` with Python's
-/// spacing, `raise_exception`, `strftime_now`, and `{% generation %}` blocks (whose content is
-/// rendered in place). Known departures: `~` writes a dict or list with double quotes, and a loop
-/// over `None` runs zero times where Python fails.
+/// spacing, `raise_exception`, `strftime_now`, and `{% generation %}` blocks, from which
+/// [`render_marked`](Self::render_marked) tells what the assistant wrote. Known departures: `~` writes a dict or list with double quotes, a loop over
+/// `None` runs zero times where Python fails, and `%` between a text and values, `[][::-1]` and the
+/// filter `truncate` fail.
 ///
 /// ```
 /// use refire_core::{Message, Role};
@@ -53,6 +60,8 @@ const TOOL_USE: &str = "tool_use";
 pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     names: Vec<String>,
+    /// Templates with generation blocks.
+    marking: BTreeSet<String>,
     special_tokens: BTreeMap<String, String>,
 }
 
@@ -72,14 +81,19 @@ impl ChatTemplate {
     pub fn from_sources(
         sources: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ModelError> {
-        let mut environment = environment::environment().map_err(|e| failed(&e))?;
-        let mut names = Vec::new();
+        let mut environment = environment::environment().map_err(|e| failed(DEFAULT, &e))?;
+        let (mut names, mut marking) = (Vec::new(), BTreeSet::new());
         for (name, source) in sources {
             let source = prepare::prepare(&source);
-            environment.add_template_owned(name.clone(), source).map_err(|e| failed(&e))?;
+            if prepare::marks_generation(&source) {
+                marking.insert(name.clone());
+            }
+            let added = environment.add_template_owned(name.clone(), source);
+            added.map_err(|e| failed(&name, &e))?;
             names.push(name);
         }
-        Ok(Self { environment: Arc::new(environment), names, special_tokens: BTreeMap::new() })
+        let environment = Arc::new(environment);
+        Ok(Self { environment, names, marking, special_tokens: BTreeMap::new() })
     }
 
     /// The templates and special tokens of a Hugging Face folder; `None` when it has no template.
@@ -161,13 +175,32 @@ impl ChatTemplate {
         messages: &ChatValue,
         options: &RenderOptions,
     ) -> Result<String, ModelError> {
-        let template =
-            self.environment.get_template(self.select(options)?).map_err(|e| failed(&e))?;
-        let context = self.context(messages, options);
+        Ok(self.run(self.select(options)?, messages, options)?.0)
+    }
+
+    /// The text, and the places of its generation blocks in bytes.
+    fn run(
+        &self,
+        name: &str,
+        messages: &ChatValue,
+        options: &RenderOptions,
+    ) -> Result<(String, Vec<Range<usize>>), ModelError> {
+        let template = self.environment.get_template(name).map_err(|e| failed(name, &e))?;
+        let tracker = Tracker::default();
+        let context = self.context(messages, options, &tracker);
         // minijinja 3.0 indexes out of bounds for `[][::-1]`.
-        catch_unwind(AssertUnwindSafe(|| template.render(context)))
-            .map_err(|_| reason("an operation failed inside the template engine".to_owned()))?
-            .map_err(|e| failed(&e))
+        let rendered = catch_unwind(AssertUnwindSafe(|| {
+            template.render_captured_to(context, tracker.clone()).map(|_| ())
+        }));
+        rendered
+            .map_err(|_| reason(name, "an operation failed inside the template engine".to_owned()))?
+            .map_err(|e| failed(name, &e))?;
+        Ok(tracker.finish())
+    }
+
+    /// Whether a template says itself what the assistant wrote.
+    fn marks_assistant(&self, name: &str) -> bool {
+        self.marking.contains(name)
     }
 
     fn select<'a>(&'a self, options: &'a RenderOptions) -> Result<&'a str, ModelError> {
@@ -180,10 +213,10 @@ impl ChatTemplate {
         if has(name) {
             return Ok(name);
         }
-        Err(reason(format!("there is no template `{name}`, only {:?}", self.names)))
+        Err(reason(name, format!("there is no such template, only {:?}", self.names)))
     }
 
-    fn context(&self, messages: &ChatValue, options: &RenderOptions) -> Value {
+    fn context(&self, messages: &ChatValue, options: &RenderOptions, tracker: &Tracker) -> Value {
         let mut context: BTreeMap<&str, Value> = BTreeMap::new();
         for (role, text) in &self.special_tokens {
             context.insert(role, Value::from(text.as_str()));
@@ -192,6 +225,7 @@ impl ChatTemplate {
             context.insert(name, value.0.clone());
         }
         let optional = |v: &Option<ChatValue>| v.as_ref().map_or(Value::from(()), |v| v.0.clone());
+        context.extend(tracker.functions());
         context.insert("messages", messages.0.clone());
         context.insert("tools", optional(&options.tools));
         context.insert("documents", optional(&options.documents));
@@ -209,12 +243,12 @@ impl fmt::Debug for ChatTemplate {
     }
 }
 
-fn failed(error: &minijinja::Error) -> ModelError {
-    reason(error.to_string())
+fn failed(template: &str, error: &minijinja::Error) -> ModelError {
+    reason(template, error.to_string())
 }
 
-fn reason(reason: String) -> ModelError {
-    ModelError::ChatTemplate { reason }
+fn reason(template: &str, reason: String) -> ModelError {
+    ModelError::ChatTemplate { template: template.to_owned(), reason }
 }
 
 #[cfg(test)]

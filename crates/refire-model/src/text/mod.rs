@@ -7,7 +7,7 @@ mod special;
 mod stream;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, ChatValue, DateTime, RenderOptions};
+pub use chat::{ChatTemplate, ChatValue, DateTime, MarkedText, MarkedTokens, RenderOptions};
 pub use codec::TextCodec;
 pub use generation::GenerationConfig;
 pub use stream::DecodeStream;

@@ -5,6 +5,7 @@ use crate::ModelError;
 use refire_core::BoxError;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The tokenizer of a Hugging Face folder.
@@ -119,6 +120,18 @@ impl Tokenizer {
     /// [`ModelError::Tokenizer`] when the tokenizer fails.
     pub fn encode_rendered(&self, rendered: &str) -> Result<Vec<u32>, ModelError> {
         self.encode(rendered, false)
+    }
+
+    /// As [`encode_rendered`](Self::encode_rendered), with the bytes of the text that each token
+    /// stands for.
+    pub(super) fn encode_rendered_with_places(
+        &self,
+        rendered: &str,
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), ModelError> {
+        let encoding = self.inner.encode(rendered, false);
+        let encoding = encoding.map_err(|error| failed(&self.path, error.to_string()))?;
+        let places = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
+        Ok((encoding.get_ids().to_vec(), places.collect()))
     }
 
     /// The text of `ids`, with U+FFFD for bytes that aren't UTF-8.

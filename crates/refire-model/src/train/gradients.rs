@@ -64,7 +64,7 @@ impl VisitParam for Collect<'_> {
             Some(grad) => self.sum.add(path, grad.reshape([count])),
             // No token was sent to this expert: the optimiser goes on with a gradient of 0, as it
             // does in transformers, where all experts are one tensor.
-            None if is_expert(path) => {
+            None if is_expert(path) && tensor.is_require_grad() => {
                 let like = tensor.inner();
                 self.sum.add(path, Tensor::zeros([count], (&like.device(), like.dtype())));
             }

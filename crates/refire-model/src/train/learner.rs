@@ -3,7 +3,7 @@ use super::forward::{Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
 use super::shard::Shard;
 use super::{AdamWConfig, FrozenDecoder, MovingDecoder, WeightHandle};
-use crate::decoder::{MapParam, map_params};
+use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
 use crate::pretrained::copy;
 use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
@@ -110,10 +110,13 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Takes a decoder to train.
+    /// Takes a decoder to train; of one with an adapter, only the adapter is trained, and only it
+    /// has optimiser state.
     pub fn new(decoder: Decoder, config: LearnerConfig) -> Self {
         let device = decoder.head_weight().inner().device();
-        let parameters = decoder.num_params();
+        let mut trained = Count(0);
+        visit_trained(&decoder, &mut trained);
+        let (parameters, trainable) = (decoder.num_params(), trained.0);
         let context = decoder.config.max_position_embeddings;
         Self {
             weights: WeightHandle::new(decoder.train()),
@@ -122,7 +125,7 @@ impl Learner {
             version: 0,
             config,
             device,
-            info: WeightInfo { parameters, trainable: parameters, context },
+            info: WeightInfo { parameters, trainable, context },
             companions: Vec::new(),
         }
     }
@@ -145,6 +148,51 @@ impl Learner {
     pub fn moving_reference(&self) -> Result<MovingDecoder, ModelError> {
         let frozen = self.weights.with(|decoder, _| FrozenDecoder::new(decoder))?;
         Ok(MovingDecoder::new(frozen.with_shards(self.config.shards), self.handle()))
+    }
+
+    /// The network without its adapter: a reference that shares the base's weights and takes no
+    /// memory of its own. Without an adapter, the present weights.
+    ///
+    /// # Errors
+    /// When an update failed half-way.
+    pub fn base(&self) -> Result<FrozenDecoder, ModelError> {
+        let base = self.weights.with(|decoder, _| FrozenDecoder::new(&decoder.base()))?;
+        Ok(base.with_shards(self.config.shards))
+    }
+
+    /// Writes a Hugging Face folder of the whole network, its adapter merged into its weights.
+    ///
+    /// # Errors
+    /// When the folder can't be written.
+    pub fn export_merged(&self, dir: &Path, dtype: Dtype) -> Result<(), ModelError> {
+        std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
+        let config = self.weights.with(|decoder, _| {
+            save_weights(decoder, dir, dtype).map(|()| decoder.config.clone())
+        })??;
+        crate::pretrained::write_config(&config, dir, dtype)?;
+        self.copy_companions(dir)
+    }
+
+    fn copy_companions(&self, dir: &Path) -> Result<(), ModelError> {
+        for file in &self.companions {
+            let Some(name) = file.file_name() else { continue };
+            copy(file, &dir.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what an adapter's file asks for and training doesn't do.
+    pub(super) fn check_adapter(&self) -> Result<(), ModelError> {
+        let dropout = self.weights.with(|decoder, _| decoder.adapter().map(|a| a.lora_dropout))?;
+        match dropout {
+            Some(dropout) if dropout > 0.0 => {
+                let reason = format!(
+                    "lora_dropout is {dropout}; training drops nothing, so set it to 0 first"
+                );
+                Err(ModelError::Adapter { reason })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// L2 norm of each parameter's accumulated gradient, by path.
@@ -187,6 +235,7 @@ impl Policy for Learner {
         query: &HeadQuery<'_>,
         loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
+        self.check_adapter()?;
         let plans = Plan::shards(batch, query.temperature, self.config.shards)?;
         if plans.iter().all(Plan::is_empty) {
             let zeros = plans.iter().map(|plan| plan.zeros(query.needs, &self.device));
@@ -203,7 +252,7 @@ impl Policy for Learner {
         if let Some(coefficients) = query.coefficients {
             let walk = |shard: &Shard<'_>| {
                 let flat = shard.plan.gather(coefficients.clone().inner());
-                shard.head(reference).stats_and_grads(needs, &flat, true)
+                shard.head(reference).stats_and_grads(needs, &flat, shard.trains_head())
             };
             let walked: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
             let (stats, grads): (Vec<_>, Vec<_>) = walked.into_iter().unzip();
@@ -219,7 +268,7 @@ impl Policy for Learner {
         if let Some(grads) = leaves.gradients(&loss) {
             let walk = |shard: &Shard<'_>| {
                 let grads = grads.clone().map(|grad| shard.plan.gather(grad));
-                shard.head(reference).backward(needs, &grads, true)
+                shard.head(reference).backward(needs, &grads, shard.trains_head())
             };
             let grads: Vec<_> = shards.par_iter().map(walk).collect::<Result<_, _>>()?;
             self.add(shards.into_par_iter().zip(grads).map(Shard::backward).collect());
@@ -273,16 +322,12 @@ impl Policy for Learner {
     }
 
     fn export(&self, dir: &Path, dtype: Dtype) -> Result<(), BoxError> {
-        std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
-        let config = self.weights.with(|decoder, _| {
-            save_weights(decoder, dir, dtype).map(|()| decoder.config.clone())
-        })??;
-        crate::pretrained::write_config(&config, dir, dtype)?;
-        for file in &self.companions {
-            let Some(name) = file.file_name() else { continue };
-            copy(file, &dir.join(name))?;
+        let adapted = self.weights.with(|decoder, _| decoder.adapter().is_some())?;
+        if !adapted {
+            return Ok(self.export_merged(dir, dtype)?);
         }
-        Ok(())
+        self.weights.with(|decoder, _| decoder.save_adapter(dir, dtype))??;
+        Ok(self.copy_companions(dir)?)
     }
 
     fn save_state(&self, dir: &Path) -> Result<(), BoxError> {
@@ -325,6 +370,15 @@ pub(super) const NO_SHARDS: ModelError = ModelError::Weights { reason: "a batch 
 fn joined(shards: &[Shard<'_>], stats: Vec<HeadStats>) -> Result<TokenStats, ModelError> {
     let parts = shards.iter().zip(stats).map(|(shard, stats)| shard.plan.spread_all(stats));
     join(parts).ok_or(NO_SHARDS)
+}
+
+/// Numbers of parameters.
+struct Count(usize);
+
+impl VisitParam for Count {
+    fn visit<const D: usize>(&mut self, _path: &str, tensor: Tensor<D>) {
+        self.0 += tensor.dims().iter().product::<usize>();
+    }
 }
 
 struct Update<'a> {

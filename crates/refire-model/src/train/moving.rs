@@ -1,7 +1,7 @@
 use super::state::{load_decoder, save_decoder};
 use super::{FrozenDecoder, WeightHandle};
 use crate::ModelError;
-use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
+use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use refire_core::BoxError;
@@ -63,7 +63,7 @@ impl FrozenPolicy for MovingDecoder {
 impl MovingReference for MovingDecoder {
     fn follow(&mut self, share: f64) -> Result<(), BoxError> {
         let mut policy = Weights(BTreeMap::new());
-        self.policy.with(|decoder, _| visit_params(&decoder.valid(), &mut policy))?;
+        self.policy.with(|decoder, _| visit_trained(&decoder.valid(), &mut policy))?;
         self.frozen.change(|decoder| map_params(decoder, &mut Towards { policy, share }));
         self.moves += 1;
         Ok(())

@@ -45,6 +45,11 @@ impl<'a> Shard<'a> {
         self.plan.head(self.hidden.clone(), &self.decoder, reference)
     }
 
+    /// Whether the head's weight is trained.
+    pub(super) fn trains_head(&self) -> bool {
+        self.decoder.head_weight().is_require_grad()
+    }
+
     /// Backward through the body from the head's gradients.
     pub(super) fn backward((shard, head): (Self, HeadGrads)) -> GradientSum {
         let surrogate = (shard.hidden.clone() * Tensor::from_inner(head.hidden)).sum();

@@ -2,8 +2,8 @@
 
 use super::Learner;
 use super::adamw::Moments;
-use crate::decoder::{MapParam, VisitParam, map_params, visit_params};
-use crate::weights::{NamedTensor, TensorFiles, save_weights_in_shards, write_tensors};
+use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
+use crate::weights::{NamedTensor, TensorFiles, write_tensors};
 use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -68,13 +68,15 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     Ok(())
 }
 
-/// Writes a decoder's weights alone, exactly.
+/// Writes what is trained of a decoder, exactly.
 pub(super) fn save_decoder(decoder: &Decoder, dir: &Path) -> Result<(), ModelError> {
-    // One file whatever its size: it is read as a whole.
-    save_weights_in_shards(decoder, dir, Dtype::F32, u64::MAX)
+    // One file whatever its size: it is read as a whole. What isn't trained isn't state.
+    let mut trained = Collect(Vec::new());
+    visit_trained(decoder, &mut trained);
+    write_tensors(&dir.join(WEIGHTS), trained.0, Dtype::F32)
 }
 
-/// Weights for a decoder like this one, without gradient, from what [`save_decoder`] wrote.
+/// This decoder with the weights that [`save_decoder`] wrote, without gradient.
 pub(super) fn load_decoder(decoder: &Decoder, dir: &Path) -> Result<Decoder, ModelError> {
     let (_, values) = read_decoder(decoder, dir)?;
     let device = decoder.head_weight().inner().device();
@@ -86,7 +88,7 @@ fn read_decoder(
     dir: &Path,
 ) -> Result<(Shapes, BTreeMap<String, Vec<f32>>), ModelError> {
     let mut shapes = Shapes(BTreeMap::new());
-    visit_params(decoder, &mut shapes);
+    visit_trained(decoder, &mut shapes);
     let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.clone()))?;
     if let Some((name, shape)) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name)) {
         let (path, expected) = (dir.join(WEIGHTS), shape.clone());
@@ -133,6 +135,16 @@ fn moments(
         Ok((path, Moments { mean, square }))
     });
     pairs.collect()
+}
+
+struct Collect(Vec<NamedTensor>);
+
+impl VisitParam for Collect {
+    fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let tensor = tensor.inner().flatten::<1>(0, D - 1);
+        self.0.push(NamedTensor { name: path.to_owned(), shape, tensor });
+    }
 }
 
 struct Shapes(BTreeMap<String, Vec<usize>>);

@@ -78,6 +78,7 @@ impl Critic for ValueLearner {
         batch: &TokenBatch,
         loss: &mut dyn FnMut(Tensor<2>) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
+        self.0.check_adapter()?;
         let plans = Plan::shards(batch, &vec![1.0; batch.rows], self.0.shards())?;
         if plans.iter().all(Plan::is_empty) {
             let zeros = Tensor::zeros([batch.rows, batch.width], &Policy::device(&self.0));

@@ -5,7 +5,7 @@ mod read;
 mod shards;
 mod write;
 
-pub(crate) use files::TensorFiles;
+pub(crate) use files::{TensorFiles, Tensors};
 pub use read::{load_weights, load_weights_as};
 pub(crate) use write::{NamedTensor, write_tensors};
 pub use write::{save_weights, save_weights_in_shards};

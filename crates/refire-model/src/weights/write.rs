@@ -16,7 +16,7 @@ const SHARD_BYTES: u64 = 5_000_000_000;
 /// Writes a decoder's weights into a folder, with the names and orientation of Hugging Face:
 /// `model.safetensors`, or shards of at most 5 GB with an index.
 ///
-/// A tied head is left out, as transformers expects. Files appear under their names only when they
+/// A tied head is left out, as transformers expects, and an adapter is merged. Files appear under their names only when they
 /// are complete; those of an earlier model in the folder are removed then.
 ///
 /// # Errors
@@ -36,8 +36,10 @@ pub fn save_weights_in_shards(
     dtype: Dtype,
     shard_bytes: u64,
 ) -> Result<(), ModelError> {
+    // Hugging Face's format has no place for an adapter.
+    let merged = decoder.adapter().map(|_| decoder.merged());
     let mut named = Collect(Vec::new());
-    visit_params(decoder, &mut named);
+    visit_params(merged.as_ref().unwrap_or(decoder), &mut named);
     let sizes: Vec<u64> = named.0.iter().map(|tensor| tensor.bytes(dtype) as u64).collect();
     let counts = shards::cut(&sizes, shard_bytes);
     let names = shards::names(counts.len());

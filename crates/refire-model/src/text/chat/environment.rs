@@ -1,7 +1,7 @@
 //! The Jinja environment that transformers compiles chat templates in.
 
 use super::clock::{self, DateTime};
-use super::{json, methods, python};
+use super::{filters, json, methods, python};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
@@ -19,6 +19,12 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
     environment.add_filter("tojson", tojson);
     environment.add_filter("string", |value: &Value| python::to_str(value));
     environment.add_filter("trim", methods::trim);
+    environment.add_filter("int", filters::int);
+    environment.add_filter("float", filters::float);
+    environment.add_filter("center", filters::center);
+    environment.add_filter("wordcount", filters::wordcount);
+    environment.add_function("dict", filters::dict);
+    environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
     environment.add_test("iterable", is_iterable);
     environment.add_test("sequence", is_sequence);
     environment.add_function("raise_exception", raise_exception);

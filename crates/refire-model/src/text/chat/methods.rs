@@ -42,6 +42,13 @@ fn text_method(text: &str, method: &str, args: &[Value]) -> Option<Result<Value,
         }),
         "rsplit" => rsplit(text, args),
         "casefold" => from_args(args).map(|()| Value::from(text.to_lowercase())),
+        "swapcase" => from_args(args).map(|()| Value::from(swapped(text))),
+        "index" => found(args, |part| text.find(part).map(|at| text[..at].chars().count())),
+        "rindex" => found(args, |part| text.rfind(part).map(|at| text[..at].chars().count())),
+        "center" => padded(text, args, Side::Both),
+        "ljust" => padded(text, args, Side::Right),
+        "rjust" => padded(text, args, Side::Left),
+        "zfill" => from_args(args).map(|(width,): (usize,)| Value::from(zero_filled(text, width))),
         _ => return None,
     })
 }
@@ -77,6 +84,54 @@ fn rsplit(text: &str, args: &[Value]) -> Result<Value, Error> {
         None => text.rsplit(separator).collect(),
     };
     Ok(pieces.into_iter().rev().map(Value::from).collect())
+}
+
+fn swapped(text: &str) -> String {
+    let swap = |c: char| -> String {
+        if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
+    };
+    text.chars().map(swap).collect()
+}
+
+/// `index` and `rindex`, in characters.
+fn found(args: &[Value], find: impl Fn(&str) -> Option<usize>) -> Result<Value, Error> {
+    let (part,): (&str,) = from_args(args)?;
+    let place = find(part).map(Value::from);
+    place.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "substring not found"))
+}
+
+/// Where padding goes.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+fn padded(text: &str, args: &[Value], side: Side) -> Result<Value, Error> {
+    let (width, fill): (usize, Option<&str>) = from_args(args)?;
+    Ok(Value::from(pad(text, width, fill.unwrap_or(" "), side)))
+}
+
+/// Most characters that padding makes of a text: templates are other people's programs.
+const MOST_PADDED: usize = 1 << 16;
+
+pub(super) fn pad(text: &str, width: usize, fill: &str, side: Side) -> String {
+    let length = text.chars().count();
+    let missing = width.min(MOST_PADDED).saturating_sub(length);
+    let left = match side {
+        Side::Left => missing,
+        Side::Right => 0,
+        // Python puts the odd one on the left where the width is odd.
+        Side::Both => missing / 2 + (missing & width & 1),
+    };
+    fill.repeat(left) + text + &fill.repeat(missing - left)
+}
+
+fn zero_filled(text: &str, width: usize) -> String {
+    let sign = text.len() - text.strip_prefix(['+', '-']).unwrap_or(text).len();
+    let (sign, digits) = text.split_at(sign);
+    sign.to_owned() + &pad(digits, width.saturating_sub(sign.len()), "0", Side::Left)
 }
 
 fn index(value: &Value, args: &[Value]) -> Result<Value, Error> {

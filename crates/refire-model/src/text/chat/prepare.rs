@@ -1,5 +1,15 @@
 //! What Jinja and transformers do to a template's source that minijinja doesn't.
 
+/// What begins a generation block calls this.
+pub(super) const BEGIN: &str = "_begin_generation";
+/// What ends one calls this.
+pub(super) const END: &str = "_end_generation";
+
+/// Whether a prepared template marks what the assistant wrote.
+pub(super) fn marks_generation(prepared: &str) -> bool {
+    prepared.contains(BEGIN)
+}
+
 /// A template's source for minijinja: line ends become `\n`, and generation tags ordinary ones.
 pub(super) fn prepare(source: &str) -> String {
     replace_generation(&source.replace("\r\n", "\n").replace('\r', "\n"))
@@ -8,7 +18,7 @@ pub(super) fn prepare(source: &str) -> String {
 /// Rewrites `{% generation %}`, transformers' mark around what the assistant wrote.
 ///
 /// The tag isn't part of Jinja. Its block becomes a `{% with %}` block, which renders its content
-/// in place with the same scope and white space.
+/// in place with the same scope and white space, and tells the tracker where it begins and ends.
 fn replace_generation(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -24,8 +34,14 @@ fn replace_generation(source: &str) -> String {
         let (tag, after) = tag.split_at(end);
         rest = after;
         match word(tag) {
-            Some("generation") => out.push_str(&tag.replacen("generation", "with", 1)),
-            Some("endgeneration") => out.push_str(&tag.replacen("endgeneration", "endwith", 1)),
+            Some(word @ "generation") => {
+                out.push_str(&tag.replacen(word, &format!("with _generation = {BEGIN}()"), 1));
+            }
+            Some(word @ "endgeneration") => {
+                // The first tag keeps the white-space control on the left, the second on the right.
+                let (left, right) = tag.split_once(word).unwrap_or((tag, ""));
+                out.push_str(&format!("{left}set _generation = {END}() %}}{{% endwith{right}"));
+            }
             Some("raw") => {
                 let (raw, after) = rest.split_at(raw_end(rest));
                 out.push_str(tag);
@@ -83,7 +99,9 @@ mod tests {
     #[test]
     fn tags_keep_their_white_space_control() {
         let source = "a{%- generation -%}b{%+endgeneration%}c{% generation %}{% endgeneration -%}";
-        let expected = "a{%- with -%}b{%+endwith%}c{% with %}{% endwith -%}";
+        let begin = "with _generation = _begin_generation()";
+        let end = "set _generation = _end_generation() %}{% endwith";
+        let expected = format!("a{{%- {begin} -%}}b{{%+{end}%}}c{{% {begin} %}}{{% {end} -%}}");
         assert_eq!(prepare(source), expected);
     }
 

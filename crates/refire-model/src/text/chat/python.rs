@@ -77,12 +77,25 @@ fn quote(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             c if c == quote => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
+            c if printable(c) => out.push(c),
+            c => out.push_str(&match c as u32 {
+                code @ ..0x100 => format!("\\x{code:02x}"),
+                code @ ..0x1_0000 => format!("\\u{code:04x}"),
+                code => format!("\\U{code:08x}"),
+            }),
         }
     }
     out.push(quote);
     out
+}
+
+/// Python's `str.isprintable`, but for code points that no character has.
+fn printable(c: char) -> bool {
+    let formats = matches!(c as u32, 0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x8e2
+        | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb
+        | 0xe0001..=0xe007f);
+    let private = matches!(c as u32, 0xe000..=0xf8ff | 0xf_0000..);
+    c == ' ' || !(c.is_whitespace() || c.is_control() || formats || private)
 }
 
 #[cfg(test)]
@@ -114,5 +127,7 @@ mod tests {
         let text = r#"{'a': [1, 2.0, None, True, "it's", '"q" \'q\''], 'é\n': {}}"#;
         assert_eq!(to_str(&value), text);
         assert_eq!(to_str(&Value::from("it's")), "it's");
+        let hidden = Value::from(vec!["\u{a0} \u{200b}\u{1f600}\u{e0041}"]);
+        assert_eq!(to_str(&hidden), "['\\xa0 \\u200b\u{1f600}\\U000e0041']");
     }
 }

@@ -158,3 +158,63 @@ fn variables_have_an_order() {
     options.extra.insert("bos_token".to_owned(), "<t>".into());
     assert_eq!(says(&template, &options), "<t>|None|extra");
 }
+
+const CHATML: &str = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>\n{% endfor %}\
+                      {% if add_generation_prompt %}<assistant>{% endif %}";
+
+fn talk(texts: &[&str]) -> Vec<Message> {
+    let roles = [Role::User, Role::Assistant].into_iter().cycle();
+    texts.iter().zip(roles).map(|(text, role)| Message::new(role, *text)).collect()
+}
+
+fn spoken(template: &str, messages: &[Message]) -> Result<Vec<String>, ModelError> {
+    let template = ChatTemplate::new(template)?;
+    let marked = template.render_marked(messages, &RenderOptions::default())?;
+    Ok(marked.assistant.iter().map(|span| marked.text[span.clone()].to_owned()).collect())
+}
+
+#[test]
+fn without_marks_the_assistant_wrote_what_prefixes_leave() {
+    let messages = talk(&["é", "one", "ü", "two", "?"]);
+    assert_eq!(spoken(CHATML, &messages).unwrap(), ["one</s>\n", "two</s>\n"]);
+    assert_eq!(spoken(CHATML, &[]).unwrap(), [""; 0]);
+}
+
+#[test]
+fn prefixes_that_are_none_are_refused_with_the_message() {
+    // Earlier answers lose their reasoning, as in Qwen 3.
+    let drops = "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}-{% else %}\
+                 {{ m.content }}{% endif %}{% endfor %}";
+    assert_eq!(spoken(drops, &talk(&["a", "b"])).unwrap(), ["b"]);
+    let error = spoken(drops, &talk(&["a", "b", "c", "d"])).unwrap_err().to_string();
+    assert!(error.contains("the first 2 of 4 messages"), "{error}");
+}
+
+#[test]
+fn marks_are_counted_in_bytes_and_may_be_several() {
+    let marks = "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}\
+                 {% generation %}{{ m.content }}{% endgeneration %}{% endif %}{% endfor %}";
+    assert_eq!(spoken(marks, &talk(&["é", "ö", "ü", "two"])).unwrap(), ["ö", "two"]);
+}
+
+#[test]
+fn arguments_of_tool_calls_keep_their_order() {
+    let json = r#"{"name": "f", "arguments": {"z": 1, "a": {"y": 2, "b": 3}}}"#;
+    let mut message = Message::new(Role::Assistant, "");
+    message.tool_calls = vec![serde_json::from_str(json).unwrap()];
+    let template =
+        ChatTemplate::new("{{ messages[0].tool_calls[0].function.arguments | tojson }}").unwrap();
+    let found = template.render(&[message], &RenderOptions::default()).unwrap();
+    assert_eq!(found, r#"{"z": 1, "a": {"y": 2, "b": 3}}"#);
+}
+
+#[test]
+fn errors_name_the_template() {
+    let sources = [("default", "x"), ("tool_use", "{{ raise_exception('no tools') }}")];
+    let sources = sources.map(|(name, source)| (name.to_owned(), source.to_owned()));
+    let several = ChatTemplate::from_sources(sources).unwrap();
+    let tools = RenderOptions { tools: "[]".parse().ok(), ..RenderOptions::default() };
+    let error = several.render(&[], &tools).unwrap_err().to_string();
+    assert!(error.starts_with("chat template `tool_use`: "), "{error}");
+    assert!(error.contains("no tools"), "{error}");
+}

@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 /// A JSON value for a chat template that keeps the order of object keys.
 ///
-/// Templates print tools and arguments in the order they are given. `serde_json::Value` sorts keys
-/// unless its `preserve_order` feature is on, so parse JSON straight into this type.
+/// Templates print tools and arguments in the order they are given.
 ///
 /// ```
 /// use refire_model::ChatValue;
