@@ -14,6 +14,8 @@ mod gradients;
 mod logits;
 mod reference;
 mod smollm2;
+// Not all of it is of use here.
+#[allow(dead_code)]
 #[path = "../golden_trainer/tally.rs"]
 mod tally;
 
@@ -21,8 +23,10 @@ use reference::Model;
 use std::process::ExitCode;
 use tally::Tally;
 
+type Check = fn(&Model);
+
 /// What is checked of each model, by name.
-const CHECKS: [(&str, fn(&Model)); 9] = [
+const CHECKS: [(&str, Check); 9] = [
     ("both styles of the configuration", configuration::check),
     ("logits and log-probabilities", logits::check),
     ("padding", logits::padding),
