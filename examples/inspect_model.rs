@@ -1,4 +1,4 @@
-//! Opens a Hugging Face folder, says what is in it, and writes it again if asked to.
+//! Opens a Hugging Face folder or a GGUF file, says what is in it, and writes it again if asked to.
 //!
 //! `cargo run --release --example inspect_model -- --model DIR [--export DIR --dtype bf16 --shard-bytes 5000000000]`
 
@@ -62,7 +62,7 @@ fn main() -> Result<(), BoxError> {
 
 /// The whole folder, or its weights alone where it has no tokenizer.
 fn open(dir: &Path) -> Result<Learner, BoxError> {
-    if !dir.join("tokenizer.json").exists() {
+    if dir.is_dir() && !dir.join("tokenizer.json").exists() {
         let config = ModelConfig::read(dir)?;
         let decoder = load_weights(dir, &config, &Device::flex())?;
         describe(&decoder);

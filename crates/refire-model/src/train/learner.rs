@@ -4,7 +4,7 @@ use super::gradients::GradientSum;
 use super::shard::Shard;
 use super::{AdamWConfig, FrozenDecoder, WeightHandle};
 use crate::decoder::{MapParam, map_params};
-use crate::pretrained::copy;
+use crate::pretrained::{copy, write_texts};
 use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
 use burn::module::Module;
@@ -107,6 +107,8 @@ pub struct Learner {
     info: WeightInfo,
     /// Tokenizer and other files that an exported folder needs beside the weights.
     companions: Vec<PathBuf>,
+    /// Such files by name and content.
+    texts: Vec<(String, String)>,
 }
 
 impl Learner {
@@ -124,12 +126,19 @@ impl Learner {
             device,
             info: WeightInfo { parameters, trainable: parameters, context },
             companions: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
     /// Names files that `export` copies beside the weights.
     pub fn with_companions(mut self, files: Vec<PathBuf>) -> Self {
         self.companions = files;
+        self
+    }
+
+    /// Gives files, by name and content, that `export` writes beside the weights.
+    pub(crate) fn with_texts(mut self, files: Vec<(String, String)>) -> Self {
+        self.texts = files;
         self
     }
 
@@ -273,6 +282,7 @@ impl Policy for Learner {
             let Some(name) = file.file_name() else { continue };
             copy(file, &dir.join(name))?;
         }
+        write_texts(&self.texts, dir)?;
         Ok(())
     }
 
