@@ -1,4 +1,4 @@
-//! Opens a Hugging Face folder, says what is in it, and writes it again if asked to.
+//! Opens a Hugging Face folder or a GGUF file, says what is in it, and writes it again if asked to.
 //!
 //! `cargo run --release --example inspect_model -- --model DIR [--adapter DIR] [--export DIR
 //! --dtype bf16 --shard-bytes 5000000000] [--export-adapter DIR]`
@@ -77,7 +77,7 @@ fn open(dir: &Path, adapter: Option<&Path>) -> Result<Learner, BoxError> {
         Some(dir) => decoder.with_adapter(dir),
         None => Ok(decoder),
     };
-    if !dir.join("tokenizer.json").exists() {
+    if dir.is_dir() && !dir.join("tokenizer.json").exists() {
         let config = ModelConfig::read(dir)?;
         let decoder = adapted(load_weights(dir, &config, &Device::flex())?)?;
         describe(&decoder);

@@ -14,6 +14,7 @@ mod gradients;
 mod logits;
 mod reference;
 mod smollm2;
+// Not all of it is of use here.
 #[allow(dead_code)]
 #[path = "../golden_trainer/tally.rs"]
 mod tally;

@@ -52,8 +52,11 @@ impl Adapted {
     }
 }
 
+/// A check of one adapter; it panics where something is wrong.
+type Check = fn(&Adapted);
+
 /// What is checked of each adapter, by name.
-const CHECKS: [(&str, fn(&Adapted)); 8] = [
+const CHECKS: [(&str, Check); 8] = [
     ("logits and log-probabilities", numbers::logits),
     ("switched off", numbers::switched_off),
     ("merged", numbers::merged),

@@ -41,6 +41,32 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// A GGUF file that can't be read.
+    #[error("{path}: not a readable GGUF file: {reason}", path = path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// A setting outside of its range.
+    #[error("`{field}` is {value}, expected {expected}")]
+    OutOfRange {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// Models that can't be merged.
+    #[error("{path}: this is another network than that of {other}", path = path.display(), other = other.display())]
+    OtherModel {
+        /// A configuration.
+        path: PathBuf,
+        /// The configuration it should be like.
+        other: PathBuf,
+    },
     /// A tensor the model needs is in no file.
     #[error("{path}: tensor `{tensor}` of shape {expected:?} is missing", path = path.display())]
     MissingTensor {

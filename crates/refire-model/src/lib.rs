@@ -8,12 +8,17 @@
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
+//! - [`merge`] makes models of the weights of others.
+//! - The feature `gguf` reads llama.cpp's files, which [`Pretrained::open`] takes too.
 
 mod adapter;
 mod config;
 mod decode;
 mod decoder;
 mod error;
+#[cfg(feature = "gguf")]
+mod gguf;
+pub mod merge;
 mod nn;
 mod pretrained;
 mod text;
@@ -28,6 +33,8 @@ pub use config::{
 pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
 pub use decoder::{Decoder, Rows};
 pub use error::ModelError;
+#[cfg(feature = "gguf")]
+pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
 pub use text::{

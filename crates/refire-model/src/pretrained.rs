@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Files that an exported folder takes over from the one it was opened from.
-const COMPANIONS: [&str; 11] = [
+pub(crate) const COMPANIONS: [&str; 11] = [
     "additional_chat_templates",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -22,7 +22,8 @@ const COMPANIONS: [&str; 11] = [
     "generation_config.json",
 ];
 
-/// A Hugging Face folder, opened: configuration, weights, tokenizer, chat template.
+/// A Hugging Face folder, opened: configuration, weights, tokenizer, chat template. With the
+/// feature `gguf`, a GGUF file is as good.
 ///
 /// ```no_run
 /// use burn::tensor::Device;
@@ -44,21 +45,44 @@ pub struct Pretrained {
     pub chat: Option<ChatTemplate>,
     /// Defaults for generation; rollouts don't inherit their sampling silently.
     pub generation: GenerationConfig,
+    /// What a folder would have beside the weights, of a model that wasn't opened from one.
+    texts: Vec<(String, String)>,
 }
 
 impl Pretrained {
-    /// Opens a folder.
+    /// Opens a folder, or a GGUF file.
     ///
     /// # Errors
     /// Names the file, and the field or tensor, of whatever is missing or doesn't fit.
     pub fn open(dir: &Path, device: &Device) -> Result<Self, ModelError> {
+        if dir.is_file() {
+            return Self::open_file(dir, device);
+        }
         let config = ModelConfig::read(dir)?;
         let tokenizer = Tokenizer::from_dir(dir)?;
         tokenizer.check_fits(config.vocab_size)?;
         let chat = ChatTemplate::from_dir(dir)?;
         let generation = GenerationConfig::from_dir(dir)?;
         let decoder = load_weights(dir, &config, device)?;
-        Ok(Self { dir: dir.to_owned(), decoder, tokenizer, chat, generation })
+        let texts = Vec::new();
+        Ok(Self { dir: dir.to_owned(), decoder, tokenizer, chat, generation, texts })
+    }
+
+    #[cfg(feature = "gguf")]
+    fn open_file(path: &Path, device: &Device) -> Result<Self, ModelError> {
+        let file = crate::GgufFile::open(path)?;
+        let texts = file.text_files()?;
+        let crate::gguf::Text { tokenizer, chat, generation } = crate::gguf::text(&file, &texts)?;
+        let config = file.config()?;
+        tokenizer.check_fits(config.vocab_size)?;
+        let decoder = file.decoder(&config, device, Dtype::F32)?;
+        Ok(Self { dir: path.to_owned(), decoder, tokenizer, chat, generation, texts })
+    }
+
+    #[cfg(not(feature = "gguf"))]
+    fn open_file(path: &Path, _: &Device) -> Result<Self, ModelError> {
+        let reason = "a model is a folder; GGUF files need the feature `gguf`".to_owned();
+        Err(ModelError::Gguf { path: path.to_owned(), reason })
     }
 
     /// Tokens that end a reply: those of `generation_config.json` and of `config.json`.
@@ -69,13 +93,27 @@ impl Pretrained {
     /// A learner of these weights that exports a folder like the one opened.
     pub fn learner(&self, config: LearnerConfig) -> Learner {
         let files = COMPANIONS.iter().map(|name| self.dir.join(name)).filter(|path| path.exists());
-        Learner::new(self.decoder.clone(), config).with_companions(files.collect())
+        let learner = Learner::new(self.decoder.clone(), config).with_companions(files.collect());
+        learner.with_texts(self.texts.clone())
     }
 }
 
-/// Writes `config.json` (what was read, with the number format of the new weights) and
-/// `generation_config.json`.
+/// Writes `config.json` and `generation_config.json`.
 pub(crate) fn write_config(
+    config: &ModelConfig,
+    dir: &Path,
+    dtype: Dtype,
+) -> Result<(), ModelError> {
+    write_raw_config(config, dir, dtype)?;
+    let generation = json!({
+        "bos_token_id": config.bos_token_id,
+        "eos_token_id": config.eos_token_ids,
+    });
+    write_json(&dir.join("generation_config.json"), &generation)
+}
+
+/// Writes `config.json`: what was read, with the number format of the new weights.
+pub(crate) fn write_raw_config(
     config: &ModelConfig,
     dir: &Path,
     dtype: Dtype,
@@ -88,17 +126,24 @@ pub(crate) fn write_config(
     };
     let key = if raw.contains_key("dtype") { "dtype" } else { "torch_dtype" };
     raw.insert(key.to_owned(), json!(name));
-    write_json(&dir.join("config.json"), &Value::Object(raw))?;
-    let generation = json!({
-        "bos_token_id": config.bos_token_id,
-        "eos_token_id": config.eos_token_ids,
-    });
-    write_json(&dir.join("generation_config.json"), &generation)
+    write_json(&dir.join("config.json"), &Value::Object(raw))
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
     let text = serde_json::to_vec_pretty(value).map_err(ModelError::json(path))?;
     std::fs::write(path, text).map_err(ModelError::io(path))
+}
+
+/// Writes files, which may lie in folders.
+pub(crate) fn write_texts(files: &[(String, String)], dir: &Path) -> Result<(), ModelError> {
+    for (name, text) in files {
+        let path = dir.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(ModelError::io(folder))?;
+        }
+        std::fs::write(&path, text).map_err(ModelError::io(&path))?;
+    }
+    Ok(())
 }
 
 /// Copies a file, or a folder of files.

@@ -45,7 +45,7 @@ impl ModelConfig {
             let default = default.map(|id| vec![id]);
             Ok(fields.absent_is(field, default, Fields::ids)?.unwrap_or_default())
         };
-        let count = fields.positive("num_hidden_layers")?;
+        let count = layer_count(&fields)?;
         Ok(Self {
             family,
             vocab_size: fields.positive("vocab_size")?,
@@ -86,6 +86,18 @@ impl ModelConfig {
                 .unwrap_or(0.02),
             raw: raw.clone(),
         })
+    }
+}
+
+/// More layers than any model has are a mistake in the file, and would fill the memory.
+fn layer_count(fields: &Fields<'_>) -> Result<usize, ModelError> {
+    const MOST: usize = 10_000;
+    match fields.positive("num_hidden_layers")? {
+        count if count <= MOST => Ok(count),
+        count => {
+            let expected = format!("at most {MOST}");
+            Err(fields.error("num_hidden_layers", count.to_string(), expected))
+        }
     }
 }
 

@@ -88,6 +88,7 @@ fn what_is_not_supported_is_named() {
         (json!({"quantization_config": {"bits": 4}}), &["`quantization_config`", "bits"]),
         (json!({"num_attention_heads": 5}), &["`num_attention_heads`", "hidden_size = 32"]),
         (json!({"head_dim": 7}), &["`head_dim`", "even"]),
+        (json!({"num_hidden_layers": 4_000_000_000_u64}), &["`num_hidden_layers`", "at most"]),
         (json!({"num_key_value_heads": 3}), &["`num_key_value_heads`", "divisor"]),
         (json!({"rope_scaling": {"rope_type": "spiral"}}), &["`rope_scaling.rope_type`", "yarn"]),
         (json!({"rope_parameters": {"type": "proportional"}}), &["`rope_parameters.type`"]),

@@ -57,16 +57,27 @@ impl TokenizerConfig {
     pub(super) fn from_dir(dir: &Path) -> Result<Self, ModelError> {
         let config: Config = read_json(&dir.join("tokenizer_config.json"))?.unwrap_or_default();
         let fallback: Roles = read_json(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
+        Ok(Self::new(config, fallback))
+    }
+
+    /// Takes the contents of `tokenizer_config.json`.
+    #[cfg(feature = "gguf")]
+    pub(super) fn from_text(text: &str, path: &Path) -> Result<Self, ModelError> {
+        let config: Config = serde_json::from_str(text).map_err(ModelError::json(path))?;
+        Ok(Self::new(config, Roles::default()))
+    }
+
+    fn new(config: Config, fallback: Roles) -> Self {
         let mut roles = fallback.into_texts();
         roles.extend(config.roles.into_texts());
         // Tokenizers without a limit say 1e30.
         let limit = config.model_max_length.filter(|&limit| (1.0..1e9).contains(&limit));
-        Ok(Self {
+        Self {
             roles,
             add_bos: config.add_bos_token,
             add_eos: config.add_eos_token,
             model_max_length: limit.map(|limit| limit as usize),
-        })
+        }
     }
 }
 

@@ -64,6 +64,15 @@ impl Tokenizer {
         Self::new(inner, TokenizerConfig::from_dir(dir)?, path)
     }
 
+    /// A tokenizer of the contents of `tokenizer.json` and `tokenizer_config.json`; `path` names
+    /// it in errors.
+    #[cfg(feature = "gguf")]
+    pub(crate) fn from_texts(json: &str, config: &str, path: &Path) -> Result<Self, ModelError> {
+        let inner = tokenizers::Tokenizer::from_bytes(json.as_bytes())
+            .map_err(|error| failed(path, error.to_string()))?;
+        Self::new(inner, TokenizerConfig::from_text(config, path)?, path.to_owned())
+    }
+
     fn new(
         mut inner: tokenizers::Tokenizer,
         config: TokenizerConfig,

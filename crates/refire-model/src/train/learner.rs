@@ -4,7 +4,7 @@ use super::gradients::GradientSum;
 use super::shard::Shard;
 use super::{AdamWConfig, FrozenDecoder, MovingDecoder, WeightHandle};
 use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
-use crate::pretrained::copy;
+use crate::pretrained::{copy, write_texts};
 use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
 use burn::module::Module;
@@ -107,6 +107,8 @@ pub struct Learner {
     info: WeightInfo,
     /// Tokenizer and other files that an exported folder needs beside the weights.
     companions: Vec<PathBuf>,
+    /// Such files by name and content.
+    texts: Vec<(String, String)>,
 }
 
 impl Learner {
@@ -127,12 +129,19 @@ impl Learner {
             device,
             info: WeightInfo { parameters, trainable, context },
             companions: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
     /// Names files that `export` copies beside the weights.
     pub fn with_companions(mut self, files: Vec<PathBuf>) -> Self {
         self.companions = files;
+        self
+    }
+
+    /// Gives files, by name and content, that `export` writes beside the weights.
+    pub(crate) fn with_texts(mut self, files: Vec<(String, String)>) -> Self {
+        self.texts = files;
         self
     }
 
@@ -178,7 +187,7 @@ impl Learner {
             let Some(name) = file.file_name() else { continue };
             copy(file, &dir.join(name))?;
         }
-        Ok(())
+        write_texts(&self.texts, dir)
     }
 
     /// Refuses what an adapter's file asks for and training doesn't do.

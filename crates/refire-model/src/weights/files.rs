@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
+/// A file's bytes, mapped into memory.
+pub(crate) fn map_file(path: &Path) -> Result<Mmap, ModelError> {
+    let file = File::open(path).map_err(ModelError::io(path))?;
+    // SAFETY: the map is read-only and private; should another process change the file meanwhile,
+    // wrong weights are read, which no reader of a file can prevent.
+    #[allow(unsafe_code)]
+    unsafe { Mmap::map(&file) }.map_err(ModelError::io(path))
+}
+
 /// Memory-mapped safetensors files.
 pub(crate) struct TensorFiles {
     folder: PathBuf,
@@ -31,7 +40,7 @@ pub(crate) struct Tensors<'a> {
 
 impl TensorFiles {
     /// A model's weights: one file, or the shards of an index.
-    pub(super) fn open_model(dir: &Path) -> Result<Self, ModelError> {
+    pub(crate) fn open_model(dir: &Path) -> Result<Self, ModelError> {
         let index = dir.join(INDEX);
         if dir.join(SINGLE).exists() || !index.exists() {
             return Self::open(dir, [dir.join(SINGLE)]);
@@ -62,11 +71,7 @@ impl TensorFiles {
         paths: impl IntoIterator<Item = PathBuf>,
     ) -> Result<Self, ModelError> {
         let maps = paths.into_iter().map(|path| {
-            let file = File::open(&path).map_err(ModelError::io(&path))?;
-            // SAFETY: the map is read-only and private; should another process change the file
-            // meanwhile, wrong weights are read, which no reader of a file can prevent.
-            #[allow(unsafe_code)]
-            let map = unsafe { Mmap::map(&file) }.map_err(ModelError::io(&path))?;
+            let map = map_file(&path)?;
             Ok((path, map))
         });
         let maps = maps.collect::<Result<_, ModelError>>()?;
@@ -117,24 +122,47 @@ impl<'a> Tensors<'a> {
         data(&view, dtype).ok_or_else(|| self.unsupported(name, &view))
     }
 
-    fn view(&self, name: &str, expected: &[usize]) -> Result<TensorView<'a>, ModelError> {
+    /// A tensor, if it is there with this shape.
+    pub(crate) fn view(
+        &self,
+        name: &str,
+        expected: &[usize],
+    ) -> Result<TensorView<'a>, ModelError> {
         let Some(index) = self.by_name.get(name) else {
             let (path, expected) = (self.folder.to_owned(), expected.to_vec());
             return Err(ModelError::MissingTensor { path, tensor: name.to_owned(), expected });
         };
-        let (path, file) = &self.files[*index];
-        let view = file.tensor(name).map_err(|error| {
-            let reason = format!("tensor `{name}`: {error}");
-            ModelError::Safetensors { path: path.to_path_buf(), reason }
-        })?;
+        let view = self.in_file(*index, name)?;
         if view.shape() == expected {
             return Ok(view);
         }
         Err(ModelError::TensorShape {
-            path: path.to_path_buf(),
+            path: self.path(name),
             tensor: name.to_owned(),
             found: view.shape().to_vec(),
             expected: expected.to_vec(),
+        })
+    }
+
+    /// The shape of a tensor that must be there.
+    pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>, ModelError> {
+        let Some(index) = self.by_name.get(name) else {
+            let (path, tensor) = (self.folder.to_owned(), name.to_owned());
+            return Err(ModelError::MissingTensor { path, tensor, expected: Vec::new() });
+        };
+        Ok(self.in_file(*index, name)?.shape().to_vec())
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    fn in_file(&self, index: usize, name: &str) -> Result<TensorView<'a>, ModelError> {
+        let (path, file) = &self.files[index];
+        file.tensor(name).map_err(|error| {
+            let reason = format!("tensor `{name}`: {error}");
+            ModelError::Safetensors { path: path.to_path_buf(), reason }
         })
     }
 
@@ -153,7 +181,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// The file of a tensor that is there; the folder for one that isn't.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         let file = self.by_name.get(name).map(|index| self.files[*index].0);
         file.unwrap_or(self.folder).to_owned()
     }
@@ -191,12 +219,16 @@ fn data(view: &TensorView<'_>, dtype: Dtype) -> Option<TensorData> {
         (Dtype::F16, safetensors::Dtype::F16) => {
             TensorData::new(pairs().map(f16::from_le_bytes).collect(), shape)
         }
-        (Dtype::F32, _) => TensorData::new(floats(view)?, shape),
-        (Dtype::Bf16, _) => {
-            TensorData::new(floats(view)?.into_iter().map(bf16::from_f32).collect(), shape)
-        }
-        (Dtype::F16, _) => {
-            TensorData::new(floats(view)?.into_iter().map(f16::from_f32).collect(), shape)
-        }
+        _ => cast(floats(view)?, shape, dtype),
     })
+}
+
+/// Values in a format, rounded to nearest.
+pub(crate) fn cast(values: Vec<f32>, shape: impl Into<Vec<usize>>, dtype: Dtype) -> TensorData {
+    let shape: Vec<usize> = shape.into();
+    match dtype {
+        Dtype::F32 => TensorData::new(values, shape),
+        Dtype::Bf16 => TensorData::new(values.into_iter().map(bf16::from_f32).collect(), shape),
+        Dtype::F16 => TensorData::new(values.into_iter().map(f16::from_f32).collect(), shape),
+    }
 }

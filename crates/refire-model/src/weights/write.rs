@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Most bytes of a file that [`save_weights`] writes: 5 GB.
-const SHARD_BYTES: u64 = 5_000_000_000;
+pub(crate) const SHARD_BYTES: u64 = 5_000_000_000;
 
 /// Writes a decoder's weights into a folder, with the names and orientation of Hugging Face:
 /// `model.safetensors`, or shards of at most 5 GB with an index.
@@ -40,21 +40,48 @@ pub fn save_weights_in_shards(
     let merged = decoder.adapter().map(|_| decoder.merged());
     let mut named = Collect(Vec::new());
     visit_params(merged.as_ref().unwrap_or(decoder), &mut named);
-    let sizes: Vec<u64> = named.0.iter().map(|tensor| tensor.bytes(dtype) as u64).collect();
+    write_folder(dir, named.0.into_iter().map(NamedTensor::lazy).collect(), dtype, shard_bytes)
+}
+
+/// Writes a folder's weights, in the order of the tensors.
+pub(crate) fn write_folder(
+    dir: &Path,
+    tensors: Vec<LazyTensor<'_>>,
+    dtype: Dtype,
+    shard_bytes: u64,
+) -> Result<(), ModelError> {
+    let sizes: Vec<u64> = tensors.iter().map(|tensor| tensor.bytes(dtype) as u64).collect();
     let counts = shards::cut(&sizes, shard_bytes);
     let names = shards::names(counts.len());
-    let mut tensors = named.0.into_iter();
+    let mut tensors = tensors.into_iter();
     let (mut placed, mut parameters) = (Vec::new(), 0);
     for (name, count) in names.iter().zip(counts) {
-        let shard: Vec<NamedTensor> = tensors.by_ref().take(count).collect();
+        let shard: Vec<LazyTensor<'_>> = tensors.by_ref().take(count).collect();
         placed.extend(shard.iter().map(|tensor| (tensor.name.clone(), name.clone())));
         parameters += shard.iter().map(|tensor| tensor.count() as u64).sum::<u64>();
-        write_tensors(&dir.join(name), shard, dtype)?;
+        write_lazy(&dir.join(name), &shard, dtype)?;
     }
     if names.len() > 1 {
         shards::write_index(dir, placed, parameters, sizes.iter().sum())?;
     }
     shards::remove_others(dir, &names)
+}
+
+/// A tensor to be written, whose values are made when its turn comes.
+pub(crate) struct LazyTensor<'a> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Box<dyn Fn() -> Result<Vec<f32>, ModelError> + 'a>,
+}
+
+impl LazyTensor<'_> {
+    fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn bytes(&self, dtype: Dtype) -> usize {
+        self.count() * if dtype == Dtype::F32 { 4 } else { 2 }
+    }
 }
 
 /// A tensor to be written, flattened, with its real shape.
@@ -65,12 +92,10 @@ pub(crate) struct NamedTensor {
 }
 
 impl NamedTensor {
-    fn count(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    fn bytes(&self, dtype: Dtype) -> usize {
-        self.count() * if dtype == Dtype::F32 { 4 } else { 2 }
+    fn lazy(self) -> LazyTensor<'static> {
+        let Self { name, shape, tensor } = self;
+        let what = name.clone();
+        LazyTensor { name, shape, values: Box::new(move || host_values(&what, tensor.clone())) }
     }
 }
 
@@ -84,18 +109,24 @@ impl VisitParam for Collect {
     }
 }
 
-/// Writes tensors through a temporary file in the same folder.
+/// Writes tensors into one file.
 pub(crate) fn write_tensors(
     path: &Path,
     tensors: Vec<NamedTensor>,
     dtype: Dtype,
 ) -> Result<(), ModelError> {
+    let lazy: Vec<LazyTensor<'_>> = tensors.into_iter().map(NamedTensor::lazy).collect();
+    write_lazy(path, &lazy, dtype)
+}
+
+/// Writes tensors through a temporary file in the same folder.
+fn write_lazy(path: &Path, tensors: &[LazyTensor<'_>], dtype: Dtype) -> Result<(), ModelError> {
     let temporary = path.with_extension("safetensors.tmp");
     // transformers refuses files without this entry.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let failed = RefCell::new(None);
     let views =
-        tensors.iter().map(|t| (t.name.as_str(), Lazy { tensor: t, dtype, failed: &failed }));
+        tensors.iter().map(|t| (t.name.as_str(), InTurn { tensor: t, dtype, failed: &failed }));
     let written = safetensors::serialize_to_file(views, Some(metadata), &temporary);
     if let Some(error) = failed.take() {
         return Err(error);
@@ -107,15 +138,15 @@ pub(crate) fn write_tensors(
     std::fs::rename(&temporary, path).map_err(ModelError::io(path))
 }
 
-/// Converts a tensor when its turn comes, so that one at a time is in memory.
-struct Lazy<'a> {
-    tensor: &'a NamedTensor,
+/// Makes a tensor's bytes when its turn comes, so that one at a time is in memory.
+struct InTurn<'a> {
+    tensor: &'a LazyTensor<'a>,
     dtype: Dtype,
-    /// `View` can't return an error: it is kept here.
+    /// `View` can't return an error: the first is kept here.
     failed: &'a RefCell<Option<ModelError>>,
 }
 
-impl View for Lazy<'_> {
+impl View for InTurn<'_> {
     fn dtype(&self) -> safetensors::Dtype {
         match self.dtype {
             Dtype::F32 => safetensors::Dtype::F32,
@@ -129,10 +160,12 @@ impl View for Lazy<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = host_values(&self.tensor.name, self.tensor.tensor.clone());
-        let values = values.unwrap_or_else(|error| {
+        if self.failed.borrow().is_some() {
+            return Cow::Owned(vec![0; self.data_len()]);
+        }
+        let values = (self.tensor.values)().unwrap_or_else(|error| {
             self.failed.replace(Some(error));
-            vec![0.0; self.tensor.shape.iter().product()]
+            vec![0.0; self.tensor.count()]
         });
         Cow::Owned(match self.dtype {
             Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
