@@ -4,7 +4,8 @@
 //! - [`Decoder`] is the network, with Hugging Face names for every parameter.
 //! - [`Pretrained`] opens a folder: configuration, weights, tokenizer, chat template.
 //! - [`Learner`] makes a [`Policy`](refire_objective::Policy) of a decoder: statistics through
-//!   the chunked head, gradient accumulation, clipping by the global norm, AdamW.
+//!   the chunked head, gradient accumulation, clipping by the global norm, AdamW, and
+//!   [Muon](MuonConfig) for the matrices of the blocks.
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
@@ -35,7 +36,7 @@ pub use text::{
     RenderOptions, TextCodec, Tokenizer,
 };
 pub use train::{
-    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, ScoreModel, ValueLearner,
-    WeightHandle,
+    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, MuonConfig, MuonScale,
+    ScoreModel, ValueLearner, WeightHandle,
 };
 pub use weights::{load_weights, load_weights_as, save_weights, save_weights_in_shards};
