@@ -131,6 +131,12 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// Rows that can't be made one vector each.
+    #[error("pooling: {reason}")]
+    Pooling {
+        /// Why.
+        reason: String,
+    },
     /// A token id beyond the embedding.
     #[error("token id {token} in row {row}, the embedding has {rows} rows")]
     TokenId {

@@ -6,6 +6,7 @@
 //! - [`Learner`] makes a [`Policy`](refire_objective::Policy) of a decoder: statistics through
 //!   the chunked head, gradient accumulation, clipping by the global norm, AdamW, and
 //!   [Muon](MuonConfig) for the matrices of the blocks.
+//! - [`Decoder::pooled`] and [`FrozenDecoder::pooled`] make one vector of each row.
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
@@ -27,7 +28,7 @@ pub use config::{
     QkNorm, Rope, RopeScaling, TinyLlama,
 };
 pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
-pub use decoder::{Decoder, Rows};
+pub use decoder::{Decoder, Pooling, PoolingKind, Rows};
 pub use error::ModelError;
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
