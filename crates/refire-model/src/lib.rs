@@ -7,6 +7,7 @@
 //!   the chunked head, gradient accumulation, clipping by the global norm, AdamW, and
 //!   [Muon](MuonConfig) for the matrices of the blocks.
 //! - [`Decoder::pooled`] and [`FrozenDecoder::pooled`] make one vector of each row.
+//! - [`ModelReward`] and [`SimilarityReward`] are rewards over a model.
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
@@ -18,6 +19,7 @@ mod decoder;
 mod error;
 mod nn;
 mod pretrained;
+mod reward;
 mod text;
 mod train;
 mod weights;
@@ -32,6 +34,7 @@ pub use decoder::{Decoder, Pooling, PoolingKind, Rows};
 pub use error::ModelError;
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
+pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
 pub use text::{
     ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,
     RenderOptions, TextCodec, Tokenizer,

@@ -65,7 +65,7 @@ impl FrozenDecoder {
         Ok(Tensor::cat(read.collect::<Result<Vec<_>, _>>()?, 0))
     }
 
-    pub(super) fn decoder(&self) -> &Decoder {
+    pub(crate) fn decoder(&self) -> &Decoder {
         &self.decoder
     }
 
