@@ -1,3 +1,4 @@
+use refire_objective::ObjectiveError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -125,6 +126,14 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
     },
+    /// A configuration with at least one problem.
+    #[error("configuration of `{what}`: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config {
+        /// What was to be made.
+        what: &'static str,
+        /// Every problem found.
+        problems: Vec<ObjectiveError>,
+    },
     /// A tokenizer with ids beyond the embedding.
     #[error("{path}: the tokenizer's largest id is {largest}, the embedding has {rows} rows", path = path.display())]
     TokenizerTooLarge {
@@ -154,6 +163,12 @@ pub enum ModelError {
     /// An adapter that can't be made, or doesn't fit its model.
     #[error("adapter: {reason}")]
     Adapter {
+        /// Why.
+        reason: String,
+    },
+    /// Rows that can't be made one vector each.
+    #[error("pooling: {reason}")]
+    Pooling {
         /// Why.
         reason: String,
     },
@@ -210,6 +225,11 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// One error for all problems of a configuration, or none.
+    pub(crate) fn collect(what: &'static str, problems: Vec<ObjectiveError>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::Config { what, problems }) }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |source| Self::Io { path, source }

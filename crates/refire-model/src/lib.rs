@@ -4,7 +4,10 @@
 //! - [`Decoder`] is the network, with Hugging Face names for every parameter.
 //! - [`Pretrained`] opens a folder: configuration, weights, tokenizer, chat template.
 //! - [`Learner`] makes a [`Policy`](refire_objective::Policy) of a decoder: statistics through
-//!   the chunked head, gradient accumulation, clipping by the global norm, AdamW.
+//!   the chunked head, gradient accumulation, clipping by the global norm, AdamW, and
+//!   [Muon](MuonConfig) for the matrices of the blocks.
+//! - [`Decoder::pooled`] and [`FrozenDecoder::pooled`] make one vector of each row.
+//! - [`ModelReward`] and [`SimilarityReward`] are rewards over a model.
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
@@ -21,6 +24,7 @@ mod gguf;
 pub mod merge;
 mod nn;
 mod pretrained;
+mod reward;
 mod text;
 mod train;
 mod weights;
@@ -31,18 +35,19 @@ pub use config::{
     QkNorm, Rope, RopeScaling, TinyLlama,
 };
 pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
-pub use decoder::{Decoder, Rows};
+pub use decoder::{Decoder, Pooling, PoolingKind, Rows};
 pub use error::ModelError;
 #[cfg(feature = "gguf")]
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
+pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
 pub use text::{
     ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,
     RenderOptions, TextCodec, Tokenizer,
 };
 pub use train::{
-    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, ScoreModel, ValueLearner,
-    WeightHandle,
+    AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, MuonConfig, MuonScale,
+    ScoreModel, ValueLearner, WeightHandle,
 };
 pub use weights::{load_weights, load_weights_as, save_weights, save_weights_in_shards};

@@ -2,11 +2,13 @@
 
 mod build;
 mod params;
+mod pooled;
 mod rows;
 
 pub(crate) use params::{
     MapParam, VisitParam, map_params, train_only, visit_params, visit_trained,
 };
+pub use pooled::{Pooling, PoolingKind};
 pub use rows::Rows;
 
 use crate::adapter::Adapted;

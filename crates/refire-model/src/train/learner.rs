@@ -1,9 +1,9 @@
-use super::adamw::AdamW;
 use super::forward::{Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
+use super::optimiser::{Optimiser, Update};
 use super::shard::Shard;
-use super::{AdamWConfig, FrozenDecoder, MovingDecoder, WeightHandle};
-use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
+use super::{AdamWConfig, FrozenDecoder, MovingDecoder, MuonConfig, WeightHandle};
+use crate::decoder::{VisitParam, map_params, visit_trained};
 use crate::pretrained::{copy, write_texts};
 use crate::weights::save_weights;
 use crate::{Decoder, ModelError};
@@ -24,8 +24,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnerConfig {
-    /// The optimiser.
+    /// The optimiser of whatever isn't Muon's.
     pub adamw: AdamWConfig,
+    /// Muon for the matrices of the blocks; `None` leaves them with AdamW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muon: Option<MuonConfig>,
     /// The gradient is scaled down to this global L2 norm; `None` leaves it.
     pub max_grad_norm: Option<f64>,
     /// Rows of a batch are read in this many shards at once, each on its own thread. More help
@@ -44,6 +47,7 @@ impl Default for LearnerConfig {
     fn default() -> Self {
         Self {
             adamw: AdamWConfig::default(),
+            muon: None,
             max_grad_norm: Some(1.0),
             shards: 1,
             router_aux_loss_coef: None,
@@ -55,6 +59,7 @@ impl LearnerConfig {
     /// Every problem found; empty if there is none.
     pub fn validate(&self) -> Vec<ObjectiveError> {
         let mut problems = self.adamw.validate();
+        problems.extend(self.muon.iter().flat_map(MuonConfig::validate));
         if let Some(norm) = self.max_grad_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
             let (field, expected) = ("max_grad_norm", "a positive number, or nothing");
             problems.push(ObjectiveError::OutOfRange { field, value: norm.to_string(), expected });
@@ -99,10 +104,10 @@ impl LearnerConfig {
 #[derive(Debug)]
 pub struct Learner {
     pub(super) weights: WeightHandle,
-    pub(super) optimiser: AdamW,
+    pub(super) optimiser: Optimiser,
     gradients: GradientSum,
     pub(super) version: u64,
-    config: LearnerConfig,
+    pub(super) config: LearnerConfig,
     pub(super) device: Device,
     info: WeightInfo,
     /// Tokenizer and other files that an exported folder needs beside the weights.
@@ -122,7 +127,7 @@ impl Learner {
         let context = decoder.config.max_position_embeddings;
         Self {
             weights: WeightHandle::new(decoder.train()),
-            optimiser: AdamW::default(),
+            optimiser: Optimiser::default(),
             gradients: GradientSum::default(),
             version: 0,
             config,
@@ -297,12 +302,12 @@ impl Policy for Learner {
         // torch's coefficient, capped at 1.
         let limit = self.config.max_grad_norm.unwrap_or(f64::INFINITY);
         let scale = (limit / (grad_norm + 1e-6)).min(1.0);
-        self.optimiser.steps += 1;
+        self.optimiser.adamw.steps += 1;
         self.version += 1;
         let mut update = Update {
             optimiser: &mut self.optimiser,
             gradients: &self.gradients,
-            config: &self.config.adamw,
+            config: &self.config,
             scale,
             rate,
         };
@@ -387,24 +392,6 @@ struct Count(usize);
 impl VisitParam for Count {
     fn visit<const D: usize>(&mut self, _path: &str, tensor: Tensor<D>) {
         self.0 += tensor.dims().iter().product::<usize>();
-    }
-}
-
-struct Update<'a> {
-    optimiser: &'a mut AdamW,
-    gradients: &'a GradientSum,
-    config: &'a AdamWConfig,
-    scale: f64,
-    rate: f64,
-}
-
-impl MapParam for Update<'_> {
-    fn map<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) -> Tensor<D> {
-        let Some(grad) = self.gradients.get(path) else { return tensor };
-        let grad = if self.scale < 1.0 { grad * self.scale } else { grad };
-        let weight = tensor.inner();
-        let weight = self.optimiser.update(self.config, path, weight, grad, self.rate);
-        Tensor::from_inner(weight).require_grad()
     }
 }
 

@@ -1,7 +1,8 @@
-//! The learner's state on disk, exact: weights, moments by path, counters.
+//! The learner's state on disk, exact: weights, the optimisers' memory by path, counters.
 
 use super::Learner;
 use super::adamw::Moments;
+use super::optimiser::Optimiser;
 use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
 use crate::weights::{NamedTensor, TensorFiles, write_tensors};
 use crate::{Decoder, ModelError};
@@ -16,6 +17,11 @@ const WEIGHTS: &str = "model.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
 const COUNTERS: &str = "learner.json";
 
+const MEAN: &str = "mean.";
+const SQUARE: &str = "square.";
+const MOMENTUM: &str = "momentum.";
+const KINDS: [&str; 3] = [MEAN, SQUARE, MOMENTUM];
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Counters {
@@ -26,18 +32,10 @@ struct Counters {
 pub(super) fn save(learner: &Learner, dir: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(dir).map_err(ModelError::io(dir))?;
     learner.weights.with(|decoder, _| save_decoder(decoder, dir))??;
-    let mut tensors = Vec::new();
-    for (path, Moments { mean, square }) in &learner.optimiser.moments {
-        for (kind, tensor) in [("mean", mean), ("square", square)] {
-            tensors.push(NamedTensor {
-                name: format!("{kind}.{path}"),
-                shape: tensor.dims().to_vec(),
-                tensor: tensor.clone(),
-            });
-        }
-    }
+    let tensors = memory(&learner.optimiser);
     write_tensors(&dir.join(MOMENTS), tensors, Dtype::F32)?;
-    let counters = Counters { version: learner.version, optimiser_steps: learner.optimiser.steps };
+    let counters =
+        Counters { version: learner.version, optimiser_steps: learner.optimiser.adamw.steps };
     let path = dir.join(COUNTERS);
     let text = serde_json::to_vec_pretty(&counters).map_err(ModelError::json(&path))?;
     std::fs::write(&path, text).map_err(ModelError::io(&path))
@@ -49,21 +47,18 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     let counters: Counters = serde_json::from_slice(&text).map_err(ModelError::json(&path))?;
     // Everything is read and checked before anything is changed.
     let (shapes, weights) = learner.weights.with(|decoder, _| read_decoder(decoder, dir))??;
+    let file = dir.join(MOMENTS);
     let flat = |name: &str| {
-        let path = name.strip_prefix("mean.").or_else(|| name.strip_prefix("square."))?;
+        let path = KINDS.iter().find_map(|kind| name.strip_prefix(kind))?;
         Some(vec![shapes.0.get(path)?.iter().product()])
     };
-    let moments =
-        moments(read(&dir.join(MOMENTS), dir, flat)?, &dir.join(MOMENTS), &learner.device)?;
-    let missing = shapes.0.keys().find(|name| !moments.contains_key(*name));
-    if let (Some(name), true) = (missing, counters.optimiser_steps > 0) {
-        let reason = format!("no moments for the parameter `{name}`");
-        return Err(ModelError::State { path: dir.join(MOMENTS), reason });
+    let optimiser = optimiser(read(&file, dir, flat)?, &counters, &file, &learner.device)?;
+    if counters.optimiser_steps > 0 {
+        complete(&optimiser, &shapes, learner, &file)?;
     }
     let mut replace = Replace { values: weights, device: learner.device.clone() };
     learner.weights.update(counters.version, |decoder| map_params(decoder, &mut replace))?;
-    learner.optimiser.moments = moments;
-    learner.optimiser.steps = counters.optimiser_steps;
+    learner.optimiser = optimiser;
     learner.version = counters.version;
     Ok(())
 }
@@ -115,26 +110,75 @@ fn read(
     values.collect()
 }
 
-fn moments(
+/// Everything the optimisers remember.
+fn memory(optimiser: &Optimiser) -> Vec<NamedTensor> {
+    let named = |kind: &str, path: &str, tensor: &Tensor<1>| NamedTensor {
+        name: format!("{kind}{path}"),
+        shape: tensor.dims().to_vec(),
+        tensor: tensor.clone(),
+    };
+    let moments = optimiser.adamw.moments.iter().flat_map(|(path, Moments { mean, square })| {
+        [named(MEAN, path, mean), named(SQUARE, path, square)]
+    });
+    let momenta = optimiser.muon.momenta.iter();
+    moments.chain(momenta.map(|(path, momentum)| named(MOMENTUM, path, momentum))).collect()
+}
+
+/// The reverse of [`memory`].
+fn optimiser(
     mut values: BTreeMap<String, Vec<f32>>,
+    counters: &Counters,
     file: &Path,
     device: &Device,
-) -> Result<BTreeMap<String, Moments>, ModelError> {
-    let paths: Vec<String> =
-        values.keys().filter_map(|name| name.strip_prefix("mean.").map(str::to_owned)).collect();
-    let mut tensor = |name: String| match values.remove(&name) {
+) -> Result<Optimiser, ModelError> {
+    let paths = |kind: &str| -> Vec<String> {
+        values.keys().filter_map(|name| name.strip_prefix(kind).map(str::to_owned)).collect()
+    };
+    let (of_adamw, of_muon) = (paths(MEAN), paths(MOMENTUM));
+    let mut tensor = |kind: &str, path: &str| match values.remove(&format!("{kind}{path}")) {
         Some(values) => {
             let n = values.len();
             Ok(Tensor::<1>::from_data(TensorData::new(values, [n]), device))
         }
-        None => Err(ModelError::State { path: file.to_owned(), reason: format!("no `{name}`") }),
+        None => {
+            let reason = format!("no `{kind}{path}`");
+            Err(ModelError::State { path: file.to_owned(), reason })
+        }
     };
-    let pairs = paths.into_iter().map(|path| {
-        let mean = tensor(format!("mean.{path}"))?;
-        let square = tensor(format!("square.{path}"))?;
-        Ok((path, Moments { mean, square }))
+    let mut optimiser = Optimiser::default();
+    optimiser.adamw.steps = counters.optimiser_steps;
+    for path in of_adamw {
+        let moments = Moments { mean: tensor(MEAN, &path)?, square: tensor(SQUARE, &path)? };
+        optimiser.adamw.moments.insert(path, moments);
+    }
+    for path in of_muon {
+        let momentum = tensor(MOMENTUM, &path)?;
+        optimiser.muon.momenta.insert(path, momentum);
+    }
+    Ok(optimiser)
+}
+
+/// Refuses memory that lacks what one of the learner's parameters goes on from.
+fn complete(
+    optimiser: &Optimiser,
+    shapes: &Shapes,
+    learner: &Learner,
+    file: &Path,
+) -> Result<(), ModelError> {
+    let muon = learner.config.muon.as_ref();
+    let missing = shapes.0.iter().find_map(|(path, shape)| {
+        let (what, found) = if muon.is_some_and(|muon| muon.claims(path, shape.len())) {
+            ("momentum (Muon)", optimiser.muon.momenta.contains_key(path))
+        } else {
+            ("moments (AdamW)", optimiser.adamw.moments.contains_key(path))
+        };
+        (!found).then_some((what, path))
     });
-    pairs.collect()
+    let Some((what, name)) = missing else { return Ok(()) };
+    let reason = format!(
+        "no {what} for the parameter `{name}`: go on with the optimiser that saved this state"
+    );
+    Err(ModelError::State { path: file.to_owned(), reason })
 }
 
 struct Collect(Vec<NamedTensor>);

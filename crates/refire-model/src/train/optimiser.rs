@@ -1,0 +1,51 @@
+use super::LearnerConfig;
+use super::adamw::AdamW;
+use super::gradients::GradientSum;
+use super::muon::Muon;
+use crate::decoder::MapParam;
+use burn::tensor::Tensor;
+
+/// The memory of both optimisers; each parameter belongs to one of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Optimiser {
+    pub(crate) adamw: AdamW,
+    pub(crate) muon: Muon,
+}
+
+/// One update of every parameter that has a gradient.
+pub(super) struct Update<'a> {
+    pub(super) optimiser: &'a mut Optimiser,
+    pub(super) gradients: &'a GradientSum,
+    pub(super) config: &'a LearnerConfig,
+    /// What gradients are multiplied by, at most 1.
+    pub(super) scale: f64,
+    pub(super) rate: f64,
+}
+
+impl Update<'_> {
+    fn updated<const D: usize>(
+        &mut self,
+        path: &str,
+        weight: Tensor<D>,
+        grad: Tensor<1>,
+    ) -> Tensor<D> {
+        let dims = weight.dims();
+        let muon = self.config.muon.as_ref().filter(|muon| muon.claims(path, D));
+        match (muon, &dims[..]) {
+            (Some(config), [rows, cols]) => {
+                let weight = weight.reshape([*rows, *cols]);
+                let weight = self.optimiser.muon.update(config, path, weight, grad, self.rate);
+                weight.reshape(dims)
+            }
+            _ => self.optimiser.adamw.update(&self.config.adamw, path, weight, grad, self.rate),
+        }
+    }
+}
+
+impl MapParam for Update<'_> {
+    fn map<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) -> Tensor<D> {
+        let Some(grad) = self.gradients.get(path) else { return tensor };
+        let grad = if self.scale < 1.0 { grad * self.scale } else { grad };
+        Tensor::from_inner(self.updated(path, tensor.inner(), grad)).require_grad()
+    }
+}
