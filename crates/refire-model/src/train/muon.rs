@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 /// is set. Matrices of Muon hold one number per weight, those of AdamW two. Their gradients are
 /// part of the global norm that is clipped.
 ///
+/// For a matrix with sides `m <= n` an update takes `5 (4 m^2 n + 2 m^3)` operations with five
+/// iterations: as many as the forward and backward pass of 3.3 m to 5 m tokens through it.
+///
 /// ```
 /// use burn::tensor::Device;
 /// use refire_core::Needs;
