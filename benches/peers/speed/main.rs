@@ -7,7 +7,7 @@ use refire::core::{BoxError, Callback, Control, Event, Flow, Prompt, Request, Ro
 use refire::core::{SamplingParams, Score, Stateful, reward_fn};
 use refire::grpo::preset;
 use refire::model::{Decoder, Learner, LearnerConfig, ModelConfig};
-use refire::objective::{HeadQuery, Loss, Policy, TokenBatch};
+use refire::objective::{Dtype, HeadQuery, Loss, Policy, TokenBatch};
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::tasks::ShuffledPrompts;
 use refire::train::{MicroBatch, RlConfig, RlTrainer, RolloutStage};
@@ -38,6 +38,9 @@ enum Work {
     Decode {
         #[arg(long)]
         batch: usize,
+        /// Weights stored as bfloat16.
+        #[arg(long)]
+        bf16: bool,
     },
     /// A GRPO step: 4 prompts of 32 tokens, 4 completions of 64 each, one update.
     Grpo,
@@ -50,7 +53,7 @@ fn main() -> Result<(), BoxError> {
     let (tokens, seconds) = match args.work {
         Work::Train => train(&args)?,
         Work::Logprobs => logprobs(&args)?,
-        Work::Decode { batch } => decode(&args, batch)?,
+        Work::Decode { batch, bf16 } => decode(&args, batch, bf16)?,
         Work::Grpo => grpo(&args)?,
         Work::Bandwidth => bandwidth(&args),
     };
@@ -138,13 +141,19 @@ fn prompt(id: u64) -> Prompt {
     Prompt { id, tokens, ..Prompt::default() }
 }
 
-fn decode(args: &Args, batch: usize) -> Result<(usize, Vec<f64>), BoxError> {
+fn decode(args: &Args, batch: usize, bf16: bool) -> Result<(usize, Vec<f64>), BoxError> {
     let learner = learner(args)?;
-    let config = EngineConfig::default();
+    let decode_dtype = if bf16 { Dtype::Bf16 } else { Dtype::F32 };
+    let config = EngineConfig { decode_dtype, ..EngineConfig::default() };
     let mut engine = LocalEngine::new(learner.handle(), Arc::new(NoText), config)?;
     let params = SamplingParams { max_tokens: 96, ignore_end: true, ..Default::default() };
     let requests: Vec<Request> = (0..batch as u64)
-        .map(|id| Request { prompt: prompt(id), n: 1, params: params.clone(), ..Default::default() })
+        .map(|id| Request {
+            prompt: prompt(id),
+            n: 1,
+            params: params.clone(),
+            ..Default::default()
+        })
         .collect();
     let seconds = timed(args.repeats, || {
         engine.generate(&requests, &mut |_| Flow::Continue)?;
