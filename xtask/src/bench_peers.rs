@@ -43,7 +43,11 @@ pub(crate) fn run(metadata: &Metadata, options: &Options) -> Result<(), Error> {
     for target in TARGETS.iter().filter(|target| wanted(target.name)) {
         let sides = [
             Side { program: ours.clone(), before: None, work: target.ours },
-            Side { program: options.python.clone(), before: Some(script.clone()), work: target.peer },
+            Side {
+                program: options.python.clone(),
+                before: Some(script.clone()),
+                work: target.peer,
+            },
         ];
         let runs = (0..pairs).map(|_| pair(&sides)).collect::<Result<Vec<_>, _>>()?;
         let outcome = Outcome::of(target, &runs);
