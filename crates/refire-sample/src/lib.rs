@@ -17,6 +17,7 @@ mod constraint;
 mod draw;
 mod engine;
 mod error;
+mod exp;
 #[cfg(feature = "guided")]
 mod guided;
 mod processor;

@@ -1,4 +1,8 @@
+use crate::exp::{exponentials, largest};
 use crate::processor::scaled;
+
+/// Logits that are looked at together.
+const BLOCK: usize = 512;
 
 /// A row's softmax, in 64 bits: the largest logit, and the sum of `exp(logit - max)`.
 #[derive(Debug, Clone, Copy)]
@@ -15,24 +19,21 @@ impl Softmax {
 
     /// Of `logits / temperature`.
     pub(crate) fn scaled(logits: &[f32], temperature: f32) -> Option<Self> {
-        let max = scaled(largest(logits), temperature);
-        let total = logits
-            .iter()
-            .map(|x| (f64::from(scaled(*x, temperature)) - f64::from(max)).exp())
-            .sum();
-        Self::checked(f64::from(max), total)
+        let max = f64::from(scaled(largest(logits), temperature));
+        let (mut row, mut weights) = ([0.0; BLOCK], [0.0; BLOCK]);
+        let mut total = 0.0;
+        for part in logits.chunks(BLOCK) {
+            row.iter_mut().zip(part).for_each(|(y, x)| *y = scaled(*x, temperature));
+            total += exponentials(&row[..part.len()], max, &mut weights[..part.len()]);
+        }
+        Self::checked(max, total)
     }
 
     /// Fills `weights` with `exp(logit - max)`.
     pub(crate) fn fill(logits: &[f32], weights: &mut Vec<f64>) -> Option<Self> {
         let max = f64::from(largest(logits));
-        let mut total = 0.0;
-        weights.clear();
-        weights.extend(logits.iter().map(|x| {
-            let weight = (f64::from(*x) - max).exp();
-            total += weight;
-            weight
-        }));
+        weights.resize(logits.len(), 0.0);
+        let total = exponentials(logits, max, weights);
         Self::checked(max, total)
     }
 
@@ -63,8 +64,4 @@ impl Softmax {
         let terms = logits.iter().filter(|x| **x != f32::NEG_INFINITY);
         -terms.map(|x| self.probability(*x) * self.logprob(*x)).sum::<f64>()
     }
-}
-
-fn largest(logits: &[f32]) -> f32 {
-    logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }

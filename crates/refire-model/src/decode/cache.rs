@@ -9,7 +9,8 @@ pub(super) struct Block {
     /// The tokens themselves, kept where they may have to be read again.
     pub(super) tokens: Vec<u32>,
     capacity: usize,
-    width: usize,
+    /// Numbers of one token in a layer.
+    pub(super) width: usize,
 }
 
 impl Block {

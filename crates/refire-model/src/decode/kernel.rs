@@ -4,6 +4,7 @@
 //! and adds the lanes in a fixed tree. A tile of several rows changes how often a weight is read,
 //! not how a sum is made.
 
+use super::dots::{Number, Rows, dots};
 use super::product::{Job, Values, products, widen};
 use crate::Activation;
 use pulp::{Simd, WithSimd};
@@ -42,62 +43,69 @@ impl WithSimd for Tile<'_, '_, '_> {
             return out.iter_mut().for_each(|row| row.fill(0.0));
         }
         match weight {
-            Values::F32(w) => {
-                let mut rows = w.chunks_exact(4 * k);
-                let mut column = 0;
-                for four in rows.by_ref() {
-                    columns::<S, 4>(simd, x, four, out, column, k);
-                    column += 4;
-                }
-                for one in rows.remainder().chunks_exact(k) {
-                    columns::<S, 1>(simd, x, one, out, column, k);
-                    column += 1;
-                }
-            }
+            Values::F32(w) => each(simd, x, w, out, 0, k),
+            // Few rows are bound by memory: it is read without pause. For many rows it pays to
+            // widen a weight once.
+            Values::Bf16(w) if out.len() <= 4 => each(simd, x, w, out, 0, k),
             Values::Bf16(w) => {
                 let mut wide = vec![0.0; 4 * k];
-                let mut column = 0;
-                for rows in w.chunks(4 * k) {
+                for (i, rows) in w.chunks(4 * k).enumerate() {
                     let wide = &mut wide[..rows.len()];
                     widen(rows, wide);
-                    if rows.len() == 4 * k {
-                        columns::<S, 4>(simd, x, wide, out, column, k);
-                    } else {
-                        for (i, one) in wide.chunks_exact(k).enumerate() {
-                            columns::<S, 1>(simd, x, one, out, column + i, k);
-                        }
-                    }
-                    column += 4;
+                    each(simd, x, wide, out, 4 * i, k);
                 }
             }
         }
     }
 }
 
-/// All rows of `x` against `N` rows of the weight.
+/// All rows of `x` against rows of the weight, which give the columns from `column` on.
 #[inline(always)]
-fn columns<S: Simd, const N: usize>(
+fn each<S: Simd, T: Number>(
     simd: S,
     x: &[f32],
-    w: &[f32],
+    w: &[T],
+    out: &mut [&mut [f32]],
+    mut column: usize,
+    k: usize,
+) {
+    let mut rows = w.chunks_exact(4 * k);
+    for four in rows.by_ref() {
+        columns::<S, T, 4>(simd, x, four, out, column, k);
+        column += 4;
+    }
+    for one in rows.remainder().chunks_exact(k) {
+        columns::<S, T, 1>(simd, x, one, out, column, k);
+        column += 1;
+    }
+}
+
+/// All rows of `x` against `N` rows of the weight.
+#[inline(always)]
+fn columns<S: Simd, T: Number, const N: usize>(
+    simd: S,
+    x: &[f32],
+    w: &[T],
     out: &mut [&mut [f32]],
     column: usize,
     k: usize,
 ) {
     let (m, mut i) = (out.len(), 0);
+    let rows = |i: usize| Rows { values: &x[i * k..], stride: k };
+    let w = Rows { values: w, stride: k };
     // Sixteen sums stay in registers only where there are 32 of them.
     if S::REGISTER_COUNT >= 32 {
         while i + 4 <= m {
-            store(dots::<S, 4, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
+            store(dots::<S, T, 4, N>(simd, rows(i), w, k), &mut out[i..], column);
             i += 4;
         }
     }
     while i + 2 <= m {
-        store(dots::<S, 2, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
+        store(dots::<S, T, 2, N>(simd, rows(i), w, k), &mut out[i..], column);
         i += 2;
     }
     while i < m {
-        store(dots::<S, 1, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
+        store(dots::<S, T, 1, N>(simd, rows(i), w, k), &mut out[i..], column);
         i += 1;
     }
 }
@@ -113,64 +121,29 @@ fn store<const M: usize, const N: usize>(
     }
 }
 
-/// Dot products of the first `M` rows of `x` with the first `N` rows of `w`, each of length `k`.
+/// `y += sum_j scale_j x_j` for the first `N` rows of `x`, one after another.
 #[inline(always)]
-fn dots<S: Simd, const M: usize, const N: usize>(
+pub(super) fn add_scaled<S: Simd, const N: usize>(
     simd: S,
-    x: &[f32],
-    w: &[f32],
-    k: usize,
-) -> [[f32; N]; M] {
-    let zero = simd.splat_f32s(0.0);
-    let mut sums = [[zero; N]; M];
-    let mut xs: [&[S::f32s]; M] = [&[]; M];
-    let mut ws: [&[S::f32s]; N] = [&[]; N];
-    let mut x_rest: [&[f32]; M] = [&[]; M];
-    let mut w_rest: [&[f32]; N] = [&[]; N];
-    for r in 0..M {
-        (xs[r], x_rest[r]) = S::as_simd_f32s(&x[r * k..(r + 1) * k]);
-    }
+    y: &mut [f32],
+    x: Rows<'_, f32>,
+    scales: [f32; N],
+) {
+    let factors = scales.map(|scale| simd.splat_f32s(scale));
+    let mut xs: [(&[S::f32s], &[f32]); N] = [(&[], &[]); N];
     for j in 0..N {
-        (ws[j], w_rest[j]) = S::as_simd_f32s(&w[j * k..(j + 1) * k]);
+        xs[j] = S::as_simd_f32s(&x.values[j * x.stride..][..y.len()]);
     }
-    for c in 0..k / S::F32_LANES {
-        for r in 0..M {
-            for j in 0..N {
-                sums[r][j] = simd.mul_add_f32s(xs[r][c], ws[j][c], sums[r][j]);
-            }
-        }
-    }
-    let mut dots = [[0.0; N]; M];
-    let rest = !k.is_multiple_of(S::F32_LANES);
-    for r in 0..M {
-        for j in 0..N {
-            if rest {
-                let (a, b) = (simd.partial_load_f32s(x_rest[r]), simd.partial_load_f32s(w_rest[j]));
-                sums[r][j] = simd.mul_add_f32s(a, b, sums[r][j]);
-            }
-            dots[r][j] = simd.reduce_sum_f32s(sums[r][j]);
-        }
-    }
-    dots
-}
-
-/// One dot product in the same order.
-#[inline(always)]
-pub(super) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    dots::<S, 1, 1>(simd, a, b, a.len())[0][0]
-}
-
-/// `y += scale * x`.
-#[inline(always)]
-pub(super) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], x: &[f32], scale: f32) {
-    let factor = simd.splat_f32s(scale);
     let (ys, y_rest) = S::as_mut_simd_f32s(y);
-    let (xs, x_rest) = S::as_simd_f32s(x);
-    for (y, x) in ys.iter_mut().zip(xs) {
-        *y = simd.mul_add_f32s(*x, factor, *y);
+    for (c, y) in ys.iter_mut().enumerate() {
+        for j in 0..N {
+            *y = simd.mul_add_f32s(xs[j].0[c], factors[j], *y);
+        }
     }
-    for (y, x) in y_rest.iter_mut().zip(x_rest) {
-        *y += scale * x;
+    for (c, y) in y_rest.iter_mut().enumerate() {
+        for j in 0..N {
+            *y += scales[j] * xs[j].1[c];
+        }
     }
 }
 
@@ -201,8 +174,15 @@ pub(super) fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
+/// With as many running sums on every machine, and for any number of rows.
 fn root_mean_square(x: &[f32], eps: f32) -> f32 {
-    (x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32 + eps).sqrt()
+    let mut lanes = [0.0_f32; 16];
+    let parts = x.chunks_exact(lanes.len());
+    let rest: f32 = parts.remainder().iter().map(|v| v * v).sum();
+    for part in parts {
+        lanes.iter_mut().zip(part).for_each(|(sum, v)| *sum += v * v);
+    }
+    ((lanes.iter().sum::<f32>() + rest) / x.len() as f32 + eps).sqrt()
 }
 
 /// `cap tanh(x / cap)`.

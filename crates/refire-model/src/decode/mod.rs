@@ -2,6 +2,7 @@
 
 mod attend;
 mod cache;
+mod dots;
 mod host;
 mod kernel;
 mod layer;

@@ -1,5 +1,6 @@
 //! Products of a call's rows with weights: several maps at once, their columns shared among threads.
 
+use super::dots::Number;
 use super::kernel::{Tile, gated};
 use crate::Activation;
 use half::bf16;
@@ -7,7 +8,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 /// Products below this many multiply-adds aren't worth a second thread.
-const PARALLEL: usize = 1 << 17;
+pub(super) const PARALLEL: usize = 1 << 17;
 
 /// Rows of a matrix as they are stored.
 #[derive(Clone, Copy)]
@@ -40,10 +41,9 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Every bfloat16 is the upper half of a float.
 #[inline(always)]
 pub(super) fn widen(values: &[bf16], out: &mut [f32]) {
-    out.iter_mut().zip(values).for_each(|(y, x)| *y = f32::from_bits(u32::from(x.to_bits()) << 16));
+    out.iter_mut().zip(values).for_each(|(y, x)| *y = x.wide());
 }
 
 /// `x W^T + b` of one map.

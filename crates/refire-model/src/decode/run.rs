@@ -4,7 +4,7 @@ use super::attend::Attend;
 use super::host::HostDecoder;
 use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
 use super::layer::{HostGated, HostLayer, HostLinear, HostMlp, LoraRows};
-use super::product::{Job, Values, products};
+use super::product::{Job, PARALLEL, Values, products};
 use super::slice::Weight;
 use super::turns::Table;
 use super::{KvCache, Work};
@@ -160,38 +160,43 @@ impl<'a> Run<'a> {
 
     fn attend(&mut self, index: usize, layer: &HostLayer, work: &[Work<'_>]) {
         let c = self.config;
-        let [q_width, _] = c.projection_widths();
+        let heads = c.num_key_value_heads;
+        let width = c.num_attention_heads / heads * c.head_dim;
         let mut sights: Vec<(&KvCache, usize)> = Vec::with_capacity(self.x.len() / c.hidden_size);
         for item in work {
             let own = item.cache.own.len;
             sights.extend((1..=item.tokens.len()).map(|i| (&*item.cache, own + i)));
         }
-        let attend =
-            |scores: &mut Vec<f32>, out: &mut [f32], query: &[f32], sight: (&KvCache, usize)| {
-                let (cache, own) = sight;
-                let seen = cache.prefix_len() + own;
-                Arch::new().dispatch(Attend {
-                    query,
-                    cache,
-                    layer: index,
-                    own,
-                    first: layer.window.map_or(0, |window| seen.saturating_sub(window)),
-                    softcap: c.attention.softcap.map(|cap| cap as f32),
-                    head_dim: c.head_dim,
-                    groups: c.num_attention_heads / c.num_key_value_heads,
-                    out,
-                    scores,
-                });
-            };
-        if self.scratch.parallel {
-            let rows = self.mixed.par_chunks_mut(q_width).zip(self.q.par_chunks(q_width));
-            rows.zip(&sights).for_each_init(Vec::new, |scores, ((out, query), sight)| {
-                attend(scores, out, query, *sight);
+        let attend = |scores: &mut Vec<f32>, task: usize, out: &mut [f32], query: &[f32]| {
+            let (cache, own) = sights[task / heads];
+            let seen = cache.prefix_len() + own;
+            Arch::new().dispatch(Attend {
+                query,
+                cache,
+                layer: index,
+                head: task % heads,
+                own,
+                first: layer.window.map_or(0, |window| seen.saturating_sub(window)),
+                softcap: c.attention.softcap.map(|cap| cap as f32),
+                head_dim: c.head_dim,
+                out,
+                scores,
             });
+        };
+        if self.scratch.parallel {
+            let longest = sights.iter().map(|(cache, own)| cache.prefix_len() + own).max();
+            let work = 2 * width * longest.unwrap_or(1).max(1);
+            let tasks = self.mixed.par_chunks_mut(width).zip(self.q.par_chunks(width));
+            tasks.enumerate().with_min_len(PARALLEL.div_ceil(work)).for_each_init(
+                Vec::new,
+                |scores, (task, (out, query))| {
+                    attend(scores, task, out, query);
+                },
+            );
         } else {
-            let rows = self.mixed.chunks_mut(q_width).zip(self.q.chunks(q_width));
-            rows.zip(&sights).for_each(|((out, query), sight)| {
-                attend(&mut self.scratch.scores, out, query, *sight);
+            let tasks = self.mixed.chunks_mut(width).zip(self.q.chunks(width));
+            tasks.enumerate().for_each(|(task, (out, query))| {
+                attend(&mut self.scratch.scores, task, out, query);
             });
         }
     }
