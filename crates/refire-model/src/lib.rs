@@ -8,7 +8,8 @@
 //!   [Muon](MuonConfig) for the matrices of the blocks.
 //! - [`Decoder::pooled`] and [`FrozenDecoder::pooled`] make one vector of each row.
 //! - [`ModelReward`] and [`SimilarityReward`] are rewards over a model.
-//! - [`LoraConfig`] describes an adapter, read and written as PEFT does.
+//! - [`LoraConfig`] describes an adapter, read and written as PEFT does; [`Nf4`] puts the weights
+//!   beside it in 4 bits.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
 //! - [`merge`] makes models of the weights of others.
@@ -22,6 +23,7 @@ mod error;
 #[cfg(feature = "gguf")]
 mod gguf;
 pub mod merge;
+mod nf4;
 mod nn;
 mod pretrained;
 mod reward;
@@ -39,7 +41,8 @@ pub use decoder::{Decoder, Pooling, PoolingKind, Rows};
 pub use error::ModelError;
 #[cfg(feature = "gguf")]
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
-pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
+pub use nf4::Nf4;
+pub use nn::{Attention, Embedding, Expert, Layer, Linear, LinearWeight, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
 pub use refire_objective::Dtype;
 pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
@@ -51,4 +54,6 @@ pub use train::{
     AdamWConfig, FrozenDecoder, Learner, LearnerConfig, MovingDecoder, MuonConfig, MuonScale,
     ScoreModel, ValueLearner, WeightHandle,
 };
-pub use weights::{load_weights, load_weights_as, save_weights, save_weights_in_shards};
+pub use weights::{
+    load_weights, load_weights_as, load_weights_in_4_bits, save_weights, save_weights_in_shards,
+};

@@ -3,7 +3,7 @@
 use super::product::{Map, Values};
 use super::slice::{Matrix, Weight};
 use crate::nn::{MlpParts, Projections};
-use crate::{Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
+use crate::{Embedding, Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
 use refire_objective::Dtype;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct HostLinear {
 }
 
 /// An adapter, as two thin products.
-struct HostLora {
+pub(super) struct HostLora {
     a: Weight,
     b: Weight,
     rank: usize,
@@ -63,8 +63,8 @@ impl HostLinear {
         })
     }
 
-    fn new(what: &str, linear: &Linear, dtype: Dtype) -> Result<Self, ModelError> {
-        let [rows, columns] = linear.weight.val().dims();
+    pub(super) fn new(what: &str, linear: &Linear, dtype: Dtype) -> Result<Self, ModelError> {
+        let [rows, columns] = linear.weight.dims();
         let bias = match &linear.bias {
             Some(bias) => Some(Arc::new(Weight::new(what, bias.val())?)),
             None => None,
@@ -91,7 +91,7 @@ impl HostLinear {
 impl HostLora {
     fn new(what: &str, lora: &Lora, linear: &Linear) -> Result<Self, ModelError> {
         let (a, b) = (lora.a.val(), lora.b.val());
-        let factors = lora.factors(&linear.weight.val());
+        let factors = lora.factors(|| linear.weight.val());
         Ok(Self {
             rank: a.dims()[0],
             a: Weight::new(what, a)?,
@@ -99,6 +99,30 @@ impl HostLora {
             scale: lora.scale as f32,
             factors: factors.map(|factors| Weight::new(what, factors)).transpose()?,
         })
+    }
+
+    /// The embedding's, whose `A` is `[r, vocab]`.
+    pub(super) fn of_embedding(embedding: &Embedding) -> Result<Option<Self>, ModelError> {
+        let Some(lora) = &embedding.lora else { return Ok(None) };
+        let (a, b) = (lora.a.val(), lora.b.val());
+        Ok(Some(Self {
+            rank: a.dims()[0],
+            a: Weight::new("embed_tokens", a)?,
+            b: Weight::new("embed_tokens", b)?,
+            scale: lora.scale as f32,
+            factors: None,
+        }))
+    }
+
+    /// Adds `s B A` of one token to its embedding.
+    pub(super) fn add_column(&self, token: usize, x: &mut [f32]) {
+        let (a, b) = (self.a.get(), self.b.get());
+        let vocab = a.len() / self.rank;
+        for (x, b) in x.iter_mut().zip(b.chunks_exact(self.rank)) {
+            let column = a[token..].iter().step_by(vocab);
+            let sum: f32 = b.iter().zip(column).map(|(b, a)| a * b).sum();
+            *x += self.scale * sum;
+        }
     }
 }
 
