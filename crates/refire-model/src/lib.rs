@@ -10,6 +10,8 @@
 //! - [`ModelReward`] and [`SimilarityReward`] are rewards over a model.
 //! - [`LoraConfig`] describes an adapter, read and written as PEFT does; [`Nf4`] puts the weights
 //!   beside it in 4 bits.
+//! - [`QatConfig`] trains a network for few bits: rounding that gradients pass through, and
+//!   rotations that spread outliers first.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
 //! - [`merge`] makes models of the weights of others.
@@ -26,6 +28,7 @@ pub mod merge;
 mod nf4;
 mod nn;
 mod pretrained;
+mod qat;
 mod reward;
 mod text;
 mod train;
@@ -44,6 +47,7 @@ pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use nf4::Nf4;
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, LinearWeight, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
+pub use qat::{QatConfig, RotationChoice, RotationKind, Rotations, SiteError};
 pub use refire_objective::Dtype;
 pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
 pub use text::{

@@ -118,6 +118,10 @@ impl Decoder {
             let reason = "the model has an adapter already; merge it first".to_owned();
             return Err(ModelError::Adapter { reason });
         }
+        if self.is_rounded() {
+            let reason = "the model rounds its weights; train those (or take without_rounding)";
+            return Err(ModelError::Adapter { reason: reason.to_owned() });
+        }
         let base = self.valid();
         let mut decoder = base.clone();
         let mut adapted = BTreeSet::new();

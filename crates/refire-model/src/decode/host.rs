@@ -14,7 +14,8 @@ const SMALL_PARAMETERS: usize = 2_000_000;
 /// Generates from a decoder's weights on the CPU.
 ///
 /// The weights are not copied where they live in CPU memory; drop this before they are updated.
-/// Weights in 4 bits are made whole once, in memory of their own.
+/// Weights in 4 bits are made whole, and those of a network that rounds
+/// ([`Decoder::with_rounding`]) are rounded, once and in memory of their own.
 ///
 /// Where frequencies depend on a row's length ([`RopeScaling::LongRope`](crate::RopeScaling)), a
 /// sequence that grows across the border is read again from its first token, as transformers does:

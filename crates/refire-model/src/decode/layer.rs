@@ -1,6 +1,7 @@
 //! A decoder's weights as the CPU reads them.
 
 use super::product::{Map, Values};
+use super::round::HostRounding;
 use super::slice::{Matrix, Weight};
 use crate::nn::{MlpParts, Projections};
 use crate::{Embedding, Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
@@ -12,6 +13,7 @@ pub(super) struct HostLinear {
     weight: Arc<Matrix>,
     bias: Option<Arc<Weight>>,
     lora: Option<Arc<HostLora>>,
+    rounding: Option<Arc<HostRounding>>,
     first: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -53,6 +55,10 @@ impl HostLinear {
         Map { weight: self.weight(), bias: self.bias() }
     }
 
+    pub(super) fn rounding(&self) -> Option<&HostRounding> {
+        self.rounding.as_deref()
+    }
+
     pub(super) fn lora(&self) -> Option<LoraRows<'_>> {
         self.lora.as_ref().map(|lora| LoraRows {
             a: lora.a.get(),
@@ -69,10 +75,17 @@ impl HostLinear {
             Some(bias) => Some(Arc::new(Weight::new(what, bias.val())?)),
             None => None,
         };
-        let weight = Arc::new(Matrix::new(what, linear.weight.val(), dtype)?);
+        let rounding = HostRounding::of(linear)?;
+        let weight = linear.weight.val();
+        let weight = match &rounding {
+            Some(rounding) => rounding.weight(weight),
+            None => weight,
+        };
+        let weight = Arc::new(Matrix::new(what, weight, dtype)?);
         let lora = linear.lora.as_ref().map(|lora| HostLora::new(what, lora, linear));
         let lora = lora.transpose()?.map(Arc::new);
-        Ok(Self { weight, bias, lora, first: 0, rows, columns })
+        let rounding = rounding.map(Arc::new);
+        Ok(Self { weight, bias, lora, rounding, first: 0, rows, columns })
     }
 
     /// Its rows as several maps, which must be as many together.
@@ -81,7 +94,8 @@ impl HostLinear {
         rows.map(|rows| {
             let (weight, bias) = (self.weight.clone(), self.bias.clone());
             let (lora, columns) = (self.lora.clone(), self.columns);
-            let part = Self { weight, bias, lora, first, rows, columns };
+            let rounding = self.rounding.clone();
+            let part = Self { weight, bias, lora, rounding, first, rows, columns };
             first += rows;
             part
         })

@@ -6,6 +6,7 @@ mod host;
 mod kernel;
 mod layer;
 mod product;
+mod round;
 mod run;
 mod slice;
 mod turns;

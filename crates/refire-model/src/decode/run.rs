@@ -41,6 +41,8 @@ struct Scratch {
     /// What an adapter's two products give.
     thin: Vec<f32>,
     adapted: Vec<f32>,
+    /// Inputs as a network that rounds reads them.
+    rounded: Vec<f32>,
 }
 
 impl<'a> Run<'a> {
@@ -69,6 +71,7 @@ impl<'a> Run<'a> {
                 returned: Vec::new(),
                 thin: Vec::new(),
                 adapted: Vec::new(),
+                rounded: Vec::new(),
             },
         }
     }
@@ -271,7 +274,7 @@ impl Scratch {
         self.apply_all([map], x, [y]);
     }
 
-    /// The same for several maps of one input at once.
+    /// The same for several maps of one input at once, which round it alike if they do.
     fn apply_all<const N: usize>(
         &mut self,
         maps: [&HostLinear; N],
@@ -280,6 +283,14 @@ impl Scratch {
     ) {
         let columns = maps.first().map_or(1, |map| map.columns);
         let m = x.len() / columns.max(1);
+        let mut rounded = std::mem::take(&mut self.rounded);
+        let x = match maps.first().and_then(|map| map.rounding()) {
+            Some(rounding) => {
+                rounding.inputs(x, columns, &mut rounded);
+                &rounded
+            }
+            None => x,
+        };
         let jobs = maps.iter().zip(&mut outputs).map(|(map, y)| {
             y.resize(m * map.rows, 0.0);
             // What an adapter scales is the product without the bias.
@@ -294,6 +305,7 @@ impl Scratch {
                 y.chunks_exact_mut(map.rows).for_each(|row| add(row, bias));
             }
         }
+        self.rounded = rounded;
     }
 
     /// `y = c (y + s B A x)`, row by row of `y`.
@@ -323,7 +335,7 @@ impl Scratch {
     fn gated(&mut self, maps: &HostGated, x: &[f32], y: &mut Vec<f32>, config: &ModelConfig) {
         let (mut gate, mut up) = (std::mem::take(&mut self.gate), std::mem::take(&mut self.up));
         let both = [&maps.gate, &maps.up];
-        if both.iter().any(|map| map.lora().is_some()) {
+        if both.iter().any(|map| map.lora().is_some() || map.rounding().is_some()) {
             self.apply_all(both, x, [&mut gate, &mut up]);
             gated(&mut gate, &up, config.activation);
         } else {

@@ -12,6 +12,7 @@ pub(crate) use params::{
     MapParam, VisitParam, map_params, train_only, visit_params, visit_trained,
 };
 pub use pooled::{Pooling, PoolingKind};
+pub(crate) use quantized::is_packed;
 pub use rows::Rows;
 
 use crate::adapter::Adapted;

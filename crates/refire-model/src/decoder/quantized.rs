@@ -35,11 +35,15 @@ impl Decoder {
     /// ```
     ///
     /// # Errors
-    /// When the network has an adapter, or a weight can't be read or isn't finite.
+    /// When the network has an adapter or rounds already, or a weight can't be read or isn't finite.
     pub fn quantized(mut self) -> Result<Self, ModelError> {
         if self.adapter().is_some() {
             let reason = "attach it after the weights are put in 4 bits".to_owned();
             return Err(ModelError::Adapter { reason });
+        }
+        if self.is_rounded() {
+            let reason = "the network rounds already (without_rounding gives its weights)";
+            return Err(ModelError::Quantization { reason: reason.to_owned() });
         }
         for named in linears(&mut self) {
             if let LinearWeight::Whole(weight) = &named.linear.weight

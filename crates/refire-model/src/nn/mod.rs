@@ -18,6 +18,7 @@ pub use routing::Routing;
 pub(crate) use routing::{router_weights, softmax};
 pub use weight::LinearWeight;
 
+use crate::qat::Quantizer;
 use crate::{Lora, ModelError};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
@@ -31,12 +32,15 @@ pub struct Linear {
     pub bias: Option<Param<Tensor<1>>>,
     /// Its adapter.
     pub lora: Option<Lora>,
+    /// What it does in the place of its plain product.
+    #[module(skip)]
+    pub(crate) quantizer: Option<Quantizer>,
 }
 
 impl Linear {
     /// A map without adapter.
     pub fn new(weight: LinearWeight, bias: Option<Param<Tensor<1>>>) -> Self {
-        Self { weight, bias, lora: None }
+        Self { weight, bias, lora: None, quantizer: None }
     }
 
     /// `x W^T + b` for `x` `[n, in]`, with what its adapter makes of it.
@@ -53,7 +57,10 @@ impl Linear {
 
     /// `x W^T` alone.
     pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        self.weight.product(x)
+        match &self.quantizer {
+            Some(quantizer) => quantizer.product(x, self.weight.val()),
+            None => self.weight.product(x),
+        }
     }
 
     /// The map as it reads only these tokens of a pass: what its adapter drops is theirs.
