@@ -172,6 +172,12 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// A copilot that doesn't fit its pilot, or can't learn.
+    #[error("copilot: {reason}")]
+    Copilot {
+        /// Why.
+        reason: String,
+    },
     /// Rows that can't be made one vector each.
     #[error("pooling: {reason}")]
     Pooling {

@@ -12,6 +12,7 @@
 //!   beside it in 4 bits.
 //! - [`QatConfig`] trains a network for few bits: rounding that gradients pass through, and
 //!   rotations that spread outliers first.
+//! - [`Copilot`] learns from a log of a pilot's mistakes, and rectifies its logits.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
 //!   order whatever rows are present.
 //! - [`merge`] makes models of the weights of others.
@@ -19,6 +20,7 @@
 
 mod adapter;
 mod config;
+mod copilot;
 mod decode;
 mod decoder;
 mod error;
@@ -38,6 +40,9 @@ pub use adapter::{AdapterInit, Bias, Lora, LoraConfig, Patterns, TargetModules};
 pub use config::{
     Activation, AttentionSpec, Family, LayerSpec, MlpSpec, ModelConfig, MoeSpec, NormPlacement,
     QkNorm, Rope, RopeScaling, TinyLlama,
+};
+pub use copilot::{
+    Copilot, CopilotConfig, CopilotLearner, CopilotTraining, MistakeLog, Rectification,
 };
 pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
 pub use decoder::{Decoder, Pooling, PoolingKind, Rows};

@@ -1,3 +1,4 @@
+use super::copilot::HostCopilot;
 use super::layer::{HostLayer, HostLinear, HostLora, norm};
 use super::run::Run;
 use super::slice::{Matrix, Weight};
@@ -39,6 +40,7 @@ pub struct HostDecoder {
     pub(super) norm: Weight,
     pub(super) embedding_lora: Option<HostLora>,
     pub(super) head: Option<HostLinear>,
+    pub(super) copilot: Option<HostCopilot>,
     pub(super) turns: Turns,
     parameters: usize,
 }
@@ -88,6 +90,7 @@ impl HostDecoder {
                 Some(head) => Some(HostLinear::new("lm_head", head, dtype)?),
                 None => None,
             },
+            copilot: decoder.copilot.as_deref().map(HostCopilot::new).transpose()?,
             turns: Turns::new(&ropes, &config),
             parameters: config.parameters(),
             config,

@@ -2,6 +2,7 @@
 
 mod attend;
 mod cache;
+mod copilot;
 mod host;
 mod kernel;
 mod layer;

@@ -265,6 +265,10 @@ impl<'a> Run<'a> {
         if let Some(cap) = self.config.final_softcap {
             work.iter_mut().for_each(|item| soft_cap(item.logits, cap as f32));
         }
+        if let Some(copilot) = &self.host.copilot {
+            let rows = work.iter_mut().map(|item| &mut *item.logits);
+            copilot.rectify(&normed, rows, self.config.vocab_size, parallel);
+        }
     }
 }
 

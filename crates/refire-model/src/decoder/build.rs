@@ -78,6 +78,7 @@ impl Maker<'_> {
             score: config.score_head.then(|| make.linear("score", 1, h, false)),
             config: config.clone(),
             adapted: None,
+            copilot: None,
         }
     }
 }

@@ -17,7 +17,7 @@ pub use rows::Rows;
 
 use crate::adapter::Adapted;
 use crate::nn::{Embedding, Layer, Linear, Positions, RmsNorm, Routing};
-use crate::{ModelConfig, ModelError};
+use crate::{Copilot, ModelConfig, ModelError};
 pub(crate) use build::normals;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -53,6 +53,9 @@ pub struct Decoder {
     /// What an adapter's layers need beside their weights.
     #[module(skip)]
     pub(crate) adapted: Option<Arc<Adapted>>,
+    /// What rectifies its logits while it decodes.
+    #[module(skip)]
+    pub(crate) copilot: Option<Arc<Copilot>>,
 }
 
 impl Decoder {
@@ -200,7 +203,11 @@ impl Decoder {
     /// As for [`hidden`](Self::hidden).
     pub fn logits(&self, tokens: &[u32]) -> Result<Tensor<2>, ModelError> {
         let hidden = self.hidden(&Rows::new(vec![tokens.to_vec()]))?;
-        Ok(self.head().logits(self.head_input(hidden)))
+        let logits = self.head().logits(self.head_input(hidden.clone()));
+        Ok(match &self.copilot {
+            Some(copilot) => copilot.rectify(logits, hidden),
+            None => logits,
+        })
     }
 }
 
