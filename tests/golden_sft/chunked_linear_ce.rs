@@ -48,6 +48,7 @@ pub(crate) fn check(case: &Case) -> Result<(), Problem> {
     };
     let layer = HeadLayer {
         weight: tensor(inputs.nums("weight")?, [vocab, width]),
+        thin: None,
         bias: inputs.nums_if("bias")?.map(vector),
         logit_scale: config.num_or("logit_scale", 1.0)?,
         softcap: config.value("final_logit_softcapping").and_then(serde_json::Value::as_f64),

@@ -30,7 +30,7 @@ fn scorer(decoder: Decoder, weight: &Value) -> Decoder {
     let weight: Vec<f32> =
         weight.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
     let data = TensorData::new(weight.clone(), [1, weight.len()]);
-    scorer.score.as_mut().unwrap().weight = Param::from_data(data, &Device::flex());
+    scorer.score.as_mut().unwrap().weight = Param::from_data(data, &Device::flex()).into();
     scorer
 }
 

@@ -166,6 +166,18 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// Weights that can't be quantised or rotated, or a network that can't be run so.
+    #[error("quantisation: {reason}")]
+    Quantization {
+        /// Why.
+        reason: String,
+    },
+    /// A copilot that doesn't fit its pilot, or can't learn.
+    #[error("copilot: {reason}")]
+    Copilot {
+        /// Why.
+        reason: String,
+    },
     /// Rows that can't be made one vector each.
     #[error("pooling: {reason}")]
     Pooling {

@@ -1,6 +1,6 @@
 use crate::{
     ChatTemplate, Decoder, GenerationConfig, Learner, LearnerConfig, ModelConfig, ModelError,
-    Tokenizer, load_weights,
+    Tokenizer, load_weights, load_weights_in_4_bits,
 };
 use burn::tensor::Device;
 use refire_objective::Dtype;
@@ -58,12 +58,32 @@ impl Pretrained {
         if dir.is_file() {
             return Self::open_file(dir, device);
         }
+        Self::open_folder(dir, |config| load_weights(dir, config, device))
+    }
+
+    /// Opens a folder with the weights of its layers in 4 bits, to train an adapter beside them; see
+    /// [`Decoder::quantized`]. A folder's network is never in memory as a whole.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_in_4_bits(dir: &Path, device: &Device) -> Result<Self, ModelError> {
+        if dir.is_file() {
+            let opened = Self::open_file(dir, device)?;
+            return Ok(Self { decoder: opened.decoder.quantized()?, ..opened });
+        }
+        Self::open_folder(dir, |config| load_weights_in_4_bits(dir, config, device))
+    }
+
+    fn open_folder(
+        dir: &Path,
+        load: impl FnOnce(&ModelConfig) -> Result<Decoder, ModelError>,
+    ) -> Result<Self, ModelError> {
         let config = ModelConfig::read(dir)?;
         let tokenizer = Tokenizer::from_dir(dir)?;
         tokenizer.check_fits(config.vocab_size)?;
         let chat = ChatTemplate::from_dir(dir)?;
         let generation = GenerationConfig::from_dir(dir)?;
-        let decoder = load_weights(dir, &config, device)?;
+        let decoder = load(&config)?;
         let texts = Vec::new();
         Ok(Self { dir: dir.to_owned(), decoder, tokenizer, chat, generation, texts })
     }

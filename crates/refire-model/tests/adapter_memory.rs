@@ -5,7 +5,7 @@
 use burn::tensor::Device;
 use peak_alloc::PeakAlloc;
 use refire_core::Needs;
-use refire_model::{Decoder, Learner, LearnerConfig, LoraConfig, TinyLlama};
+use refire_model::{Decoder, Learner, LearnerConfig, LoraConfig, TargetModules, TinyLlama};
 use refire_objective::{HeadQuery, Loss, Policy, TokenBatch};
 
 #[global_allocator]
@@ -32,21 +32,27 @@ fn step(learner: &mut Learner) -> usize {
 #[test]
 fn a_step_holds_no_product_of_a_weights_size() {
     let shape = TinyLlama {
-        vocab_size: 16,
+        vocab_size: 1024,
         hidden_size: 1024,
         intermediate_size: 2048,
         layers: 2,
         ..TinyLlama::default()
     };
     let decoder = Decoder::init(&shape.config(), 0, &Device::flex());
-    for use_dora in [false, true] {
-        let config = LoraConfig { r: 2, use_dora, ..LoraConfig::default() };
+    let everything = TargetModules::Pattern(r".*(_proj|lm_head|embed_tokens)".to_owned());
+    let plain = LoraConfig { r: 2, ..LoraConfig::default() };
+    let kinds = [
+        plain.clone(),
+        LoraConfig { use_dora: true, ..plain.clone() },
+        LoraConfig { target_modules: everything, lora_dropout: 0.1, ..plain },
+    ];
+    for config in kinds {
         let adapted = decoder.clone().with_lora(&config, 0).unwrap();
         let mut learner = Learner::new(adapted, LearnerConfig::default());
         // The first step makes the moments.
         step(&mut learner);
         let taken = step(&mut learner);
-        println!("DoRA {use_dora}: {taken} bytes beyond the weights");
+        println!("{config:?}: {taken} bytes beyond the weights");
         assert!(taken < MATRIX, "{taken} bytes, a matrix has {MATRIX}");
     }
     // What is measured is there where all weights are trained.

@@ -213,22 +213,106 @@ fn what_does_not_fit_is_named() {
     let says = |error: String, part: &str| assert!(error.contains(part), "{error}");
     says(refused(LoraConfig { r: 0, ..lora() }), "rank of at least 1");
     says(refused(LoraConfig { target_modules: names("wq"), ..lora() }), "wq");
-    for whole in ["lm_head", "embed_tokens"] {
-        let target_modules = names(whole);
-        says(refused(LoraConfig { target_modules, ..lora() }), "modules_to_save");
+    for end in ["lm_head", "embed_tokens"] {
+        let config = LoraConfig { target_modules: names(end), use_dora: true, ..lora() };
+        says(refused(config), "modules_to_save");
     }
     let saved = vec!["heads".to_owned()];
     says(refused(LoraConfig { modules_to_save: saved, ..lora() }), "`heads`");
     let twice = decoder().with_lora(&lora(), 0).unwrap().with_lora(&lora(), 0);
     says(twice.unwrap_err().to_string(), "already");
+    let dropout = LoraConfig { lora_dropout: 1.0, ..lora() };
+    says(refused(dropout), "lora_dropout");
+}
 
-    let dropout = LoraConfig { lora_dropout: 0.1, ..lora() };
-    let mut learner = Learner::new(decoder().with_lora(&dropout, 0).unwrap(), Default::default());
-    let loss = &mut |stats: refire_objective::TokenStats| {
-        Ok(Loss { total: stats.logprobs.sum(), metrics: Vec::new() })
+/// Gradients of a step over two rows, read as one batch or one by one, in so many shards.
+fn dropped(config: &LoraConfig, seed: u64, shards: usize, cut: bool) -> Vec<(String, Vec<f32>)> {
+    let rows = [(&TOKENS[..1], &TOKENS[1..]), (&TOKENS[2..3], &TOKENS[3..])];
+    let batches = if cut {
+        rows.map(|row| TokenBatch::continuations([row])).to_vec()
+    } else {
+        vec![TokenBatch::continuations(rows)]
     };
-    let error = learner.accumulate(&batch(), &query(&[1.0]), loss).unwrap_err();
-    says(error.to_string(), "lora_dropout is 0.1");
+    gradients(config, LearnerConfig { seed, shards, ..Default::default() }, &batches)
+}
+
+fn gradients(
+    config: &LoraConfig,
+    training: LearnerConfig,
+    batches: &[TokenBatch],
+) -> Vec<(String, Vec<f32>)> {
+    let mut learner = Learner::new(weights(&trained(config)), training);
+    for batch in batches {
+        let temperature = vec![1.0; batch.rows];
+        let loss = &mut |stats: refire_objective::TokenStats| {
+            Ok(Loss { total: stats.logprobs.sum(), metrics: Vec::new() })
+        };
+        learner.accumulate(batch, &query(&temperature), loss).unwrap();
+    }
+    let paths = learner.gradient_norms().unwrap().into_keys();
+    paths.map(|path| (path.clone(), values(learner.gradient(&path).unwrap()))).collect()
+}
+
+#[test]
+fn dropout_has_draws_of_its_own_for_each_token_whatever_is_read_with_it() {
+    for config in kinds() {
+        let config = LoraConfig { lora_dropout: 0.3, ..config };
+        let once = dropped(&config, 0, 1, false);
+        for (shards, cut) in [(1, false), (2, false), (1, true)] {
+            for ((path, a), (_, b)) in once.iter().zip(dropped(&config, 0, shards, cut)) {
+                let largest = a.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+                assert!(gap(a, &b) < 1e-5 * (1.0 + largest), "{path}: {shards} shards, {cut}");
+            }
+        }
+        assert_ne!(once, dropped(&config, 1, 1, false), "another seed draws otherwise");
+        let without = LoraConfig { lora_dropout: 0.0, ..config.clone() };
+        assert_ne!(once, dropped(&without, 0, 1, false), "nothing is dropped");
+        // Answers and decoding drop nothing.
+        let learner = trained(&config);
+        let stats = |policy: &dyn FrozenPolicy| {
+            values(policy.token_stats(&batch(), &query(&[1.0])).unwrap().logprobs)
+        };
+        let frozen = FrozenDecoder::new(&weights(&learner));
+        assert_eq!(stats(&frozen), stats(&FrozenDecoder::new(&weights(&learner))));
+        let merged = FrozenDecoder::new(&weights(&learner).merged());
+        assert!(gap(&stats(&frozen), &stats(&merged)) < 1e-4, "dropped in evaluation");
+    }
+}
+
+#[test]
+fn a_shared_prompt_drops_once_in_whatever_shards_and_when_layers_are_run_again() {
+    let config = LoraConfig { lora_dropout: 0.3, ..lora() };
+    let (prompt, rest) = TOKENS.split_at(6);
+    let batch = TokenBatch::shared(rest.chunks(5).map(|completion| (prompt, completion)));
+    let of = |shards, gradient_checkpointing| {
+        let training = LearnerConfig { shards, gradient_checkpointing, ..Default::default() };
+        gradients(&config, training, std::slice::from_ref(&batch))
+    };
+    let once = of(1, false);
+    for (shards, recompute) in [(2, false), (3, false), (1, true)] {
+        for ((path, a), (_, b)) in once.iter().zip(of(shards, recompute)) {
+            let largest = a.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            let gap = gap(a, &b);
+            assert!(gap < 1e-5 * (1.0 + largest), "{path}: {gap}, {shards} shards, {recompute}");
+        }
+    }
+}
+
+#[test]
+fn dropout_draws_anew_at_every_step_and_goes_on_after_a_checkpoint() {
+    let config = LoraConfig { lora_dropout: 0.5, ..lora() };
+    let mut learner = trained(&config);
+    let norm = |learner: &mut Learner| {
+        accumulate(learner);
+        learner.step(0.0).unwrap().grad_norm
+    };
+    let dir = tempfile::tempdir().unwrap();
+    learner.save_state(dir.path()).unwrap();
+    let (first, second) = (norm(&mut learner), norm(&mut learner));
+    assert_ne!(first, second, "the same draws in two steps");
+    let mut again = Learner::new(decoder().with_lora(&config, 1).unwrap(), Default::default());
+    again.load_state(dir.path()).unwrap();
+    assert_eq!((norm(&mut again), norm(&mut again)), (first, second));
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn needs(direction: KlDirection) -> Needs {
 fn case(full: bool) -> Case {
     let layer = |id| HeadLayer {
         weight: random([VOCAB, HIDDEN], id),
+        thin: None,
         bias: full.then(|| random([VOCAB], id + 1)),
         logit_scale: if full { 0.7 } else { 1.0 },
         softcap: full.then_some(2.5),
@@ -126,6 +127,38 @@ fn tracked<const D: usize>(t: &Tensor<D>) -> Tensor<D> {
     Tensor::from_inner(t.clone()).require_grad()
 }
 
+/// A thin part is the last columns of one weight, kept apart.
+#[test]
+fn a_thin_part_adds_its_product_and_has_its_own_gradient() {
+    const RANK: usize = 2;
+    for (full, direction) in DIRECTIONS.into_iter().flat_map(|d| [(false, d), (true, d)]) {
+        let case = case(full);
+        let (needs, hidden) = (needs(direction), random([N, HIDDEN + RANK], 40));
+        let thin = random([VOCAB, RANK], 41);
+        let weight = Tensor::cat(vec![case.layer.weight.clone(), thin.clone()], 1);
+        let whole = Head {
+            hidden: hidden.clone(),
+            layer: HeadLayer { weight, ..case.layer.clone() },
+            ..case.head(4)
+        };
+        let layer = HeadLayer { thin: Some(thin), ..case.layer.clone() };
+        let parts = Head { hidden, layer, ..case.head(4) };
+        let stats = whole.stats(needs).unwrap().zip(parts.stats(needs).unwrap(), |a, b| (a, b));
+        let _ = stats.map(|(a, b)| close(b, a, "a statistic"));
+        let expected = whole.backward(needs, &case.upstream, true).unwrap();
+        let found = parts.backward(needs, &case.upstream, true).unwrap();
+        close(found.hidden, expected.hidden, "hidden states");
+        let weight = expected.weight.unwrap();
+        close(found.weight.unwrap(), weight.clone().narrow(1, 0, HIDDEN), "weight");
+        close(found.thin.clone().unwrap(), weight.narrow(1, HIDDEN, RANK), "thin part");
+        let frozen = parts.backward(needs, &case.upstream, false).unwrap();
+        assert!(frozen.weight.is_none(), "a frozen weight has no gradient");
+        close(frozen.thin.unwrap(), found.thin.unwrap(), "thin part beside a frozen weight");
+        let narrow = Head { hidden: case.hidden.clone(), ..parts };
+        assert!(narrow.stats(needs).is_err(), "hidden states without the thin part's columns");
+    }
+}
+
 #[test]
 fn statistics_and_gradients_equal_autodiff_for_every_chunk_size() {
     for (full, direction) in DIRECTIONS.into_iter().flat_map(|d| [(false, d), (true, d)]) {
@@ -134,7 +167,7 @@ fn statistics_and_gradients_equal_autodiff_for_every_chunk_size() {
         let layer = HeadLayer {
             weight: tracked(&case.layer.weight),
             bias: case.layer.bias.as_ref().map(tracked),
-            ..case.layer
+            ..case.layer.clone()
         };
         let expected = case.plain(hidden.clone(), &layer, direction);
         let mut loss = Tensor::from_inner(Tensor::zeros([1], (&Device::flex(), DType::F64)));

@@ -5,7 +5,7 @@ use super::saved::{Adapted, check_named, saved};
 use super::targets::Targets;
 use super::{Lora, LoraConfig, dora, init, names, peft};
 use crate::decoder::{MapParam, map_params, train_only};
-use crate::weights::{TensorFiles, Tensors};
+use crate::weights::{TensorFiles, Tensors, host_values};
 use crate::{Decoder, Linear, ModelError};
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -31,8 +31,8 @@ impl Decoder {
     /// ```
     ///
     /// # Errors
-    /// When `config` objects to itself, names no module of this network or one that can't have an
-    /// adapter (the head: name it in `modules_to_save`), or the network has an adapter already.
+    /// When `config` objects to itself, names no module of this network, asks for DoRA on the head
+    /// or the embedding, or the network has an adapter already.
     pub fn with_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, ModelError> {
         if let Some(problem) = config.validate().into_iter().next() {
             return Err(ModelError::Adapter { reason: problem.to_string() });
@@ -64,14 +64,39 @@ impl Decoder {
         let mut values = Values::File { tensors: &tensors, taken: BTreeSet::new() };
         let adapted = self.attach(config, &mut values)?;
         let Values::File { taken, .. } = values else { return Ok(adapted) };
-        match tensors.names().find(|name| !taken.contains(*name)) {
-            Some(name) => Err(ModelError::UnknownTensor {
-                path: dir.join(peft::WEIGHTS),
-                tensor: name.to_owned(),
-                model_type: format!("{model_type} (with this adapter_config.json)"),
-            }),
-            None => Ok(adapted),
+        for name in tensors.names().filter(|name| !taken.contains(*name)) {
+            if !adapted.has_end(&tensors, name)? {
+                return Err(ModelError::UnknownTensor {
+                    path: dir.join(peft::WEIGHTS),
+                    tensor: name.to_owned(),
+                    model_type: format!("{model_type} (with this adapter_config.json)"),
+                });
+            }
         }
+        Ok(adapted)
+    }
+
+    /// Whether a tensor is the base's own embedding or head, which PEFT saves beside an adapter of
+    /// theirs; one with other values is refused.
+    fn has_end(&self, tensors: &Tensors<'_>, name: &str) -> Result<bool, ModelError> {
+        let Some((_, end)) = names::saved_ends().find(|(saved, _)| saved == name) else {
+            return Ok(false);
+        };
+        let base = self.base();
+        let weight = match end {
+            EMBEDDING => base.model.embed_tokens.weight.val(),
+            _ if base.score.is_some() => return Ok(false),
+            _ => base.head_weight(),
+        };
+        let values = tensors.values(name, &weight.dims())?;
+        if values == host_values(end, weight)? {
+            return Ok(true);
+        }
+        let reason = format!(
+            "`{name}` holds other values than the model's own `{end}`; fold the adapter into its \
+             model with PEFT first (merge_and_unload)"
+        );
+        Err(ModelError::Adapter { reason })
     }
 
     /// The adapter's configuration, if there is an adapter.
@@ -93,31 +118,33 @@ impl Decoder {
             let reason = "the model has an adapter already; merge it first".to_owned();
             return Err(ModelError::Adapter { reason });
         }
+        if self.is_rounded() {
+            let reason = "the model rounds its weights; train those (or take without_rounding)";
+            return Err(ModelError::Adapter { reason: reason.to_owned() });
+        }
         let base = self.valid();
         let mut decoder = base.clone();
         let mut adapted = BTreeSet::new();
         let targets = Targets::new(&config)?;
-        for whole in ["model.embed_tokens", "lm_head", "score"] {
-            if targets.has(whole, Role::Head)? {
-                let reason = format!(
-                    "`{whole}` can't have an adapter of thin products; name it in modules_to_save"
-                );
-                return Err(ModelError::Adapter { reason });
-            }
-        }
+        decoder.untie_for(&config, &targets)?;
         for named in linears(&mut decoder) {
             if !targets.has(&named.name, named.role)? {
                 continue;
             }
-            let lora = values.lora(&named.name, named.linear, &targets, &config)?;
+            let lora = values.lora(&named.name, &named.linear.weight.val(), &targets, &config)?;
             named.linear.lora = Some(lora);
             adapted.insert(named.name);
+        }
+        if targets.has(EMBEDDING, Role::Head)? {
+            let embedding = &mut decoder.model.embed_tokens;
+            let lora = values.lora(EMBEDDING, &embedding.weight.val(), &targets, &config)?;
+            embedding.lora = Some(lora);
+            adapted.insert(EMBEDDING.to_owned());
         }
         if adapted.is_empty() {
             let reason = format!("no module of this model fits {:?}", config.target_modules);
             return Err(ModelError::Adapter { reason });
         }
-        decoder.untie_for(&config);
         let saved = saved(&decoder, &config, &adapted);
         // In a file, the tensors tell what was saved.
         if matches!(values, Values::Fresh { .. }) {
@@ -135,17 +162,31 @@ impl Decoder {
         Ok(decoder)
     }
 
-    /// Gives a tied head a weight of its own where only one side is trained, as PEFT does.
-    fn untie_for(&mut self, config: &LoraConfig) {
+    /// Gives a tied head a handle of its own on the shared weight where only one side is changed,
+    /// as PEFT does.
+    fn untie_for(&mut self, config: &LoraConfig, targets: &Targets<'_>) -> Result<(), ModelError> {
         let tied = self.lm_head.is_none() && self.score.is_none();
-        let ends = |name: &str| config.modules_to_save.iter().any(|end| name.ends_with(end));
-        if tied && (ends("lm_head") || ends("model.embed_tokens")) {
-            let weight = Param::from_tensor(self.model.embed_tokens.weight.val());
-            self.lm_head = Some(Linear { weight, bias: None, lora: None });
+        let mut changed = false;
+        for end in [EMBEDDING, HEAD] {
+            let target = targets.has(end, Role::Head)?;
+            if target && config.use_dora {
+                let reason =
+                    format!("`{end}` can't have a DoRA; name it in modules_to_save, or exclude it");
+                return Err(ModelError::Adapter { reason });
+            }
+            changed |= target || config.modules_to_save.iter().any(|name| end.ends_with(name));
+        }
+        if tied && changed {
+            let weight = self.model.embed_tokens.weight.val().into();
+            self.lm_head = Some(Linear::new(weight, None));
             self.config.untie();
         }
+        Ok(())
     }
 }
+
+const EMBEDDING: &str = "model.embed_tokens";
+const HEAD: &str = "lm_head";
 
 /// Where an adapter's values come from.
 enum Values<'a> {
@@ -157,23 +198,34 @@ impl Values<'_> {
     fn lora(
         &mut self,
         name: &str,
-        linear: &Linear,
+        weight: &Tensor<2>,
         targets: &Targets<'_>,
         config: &LoraConfig,
     ) -> Result<Lora, ModelError> {
-        let weight = linear.weight.val();
-        let ([outputs, inputs], device) = (weight.dims(), weight.device());
+        let (mut dims, device) = (weight.dims(), weight.device());
+        let looked_up = name == EMBEDDING;
+        if looked_up {
+            dims.reverse();
+        }
+        let [outputs, inputs] = dims;
         let (r, alpha) = targets.rank_and_alpha(name)?;
-        let squares = config.use_dora.then(|| dora::squares(&weight));
+        let squares = config.use_dora.then(|| dora::squares(weight));
         let like = (&device, weight.dtype());
         let matrix =
             |values: Vec<f32>, shape| Tensor::<2>::from_data(TensorData::new(values, shape), like);
         let a = self.tensor(&format!("{name}.lora.a"), &|_| false, [r, inputs], |seed| {
+            if looked_up {
+                return Tensor::zeros([r, inputs], like);
+            }
             let path = format!("{name}.lora.a");
             matrix(init::first(config.init_lora_weights, seed, &path, [r, inputs]), [r, inputs])
         })?;
-        let b = self.tensor(&format!("{name}.lora.b"), &|_| false, [outputs, r], |_| {
-            Tensor::zeros([outputs, r], like)
+        let b = self.tensor(&format!("{name}.lora.b"), &|_| false, [outputs, r], |seed| {
+            if !looked_up {
+                return Tensor::zeros([outputs, r], like);
+            }
+            let path = format!("{name}.lora.b");
+            matrix(init::second_of_embedding(seed, &path, [outputs, r]), [outputs, r])
         })?;
         let magnitude = match &squares {
             Some(squares) => {
@@ -190,6 +242,7 @@ impl Values<'_> {
                 .map(|m| Param::from_tensor(m.to_device(&device).cast(weight.dtype()))),
             scale: config.scale(r, alpha),
             squares,
+            dropout: None,
         })
     }
 

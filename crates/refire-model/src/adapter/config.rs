@@ -24,8 +24,8 @@ pub struct LoraConfig {
     pub r: usize,
     /// Numerator of the scale `alpha / r`.
     pub lora_alpha: f64,
-    /// Share of inputs that training drops on their way into `A`. It is kept for files; training
-    /// refuses another value than 0.
+    /// Share of inputs that training drops on their way into `A`; never in evaluation and
+    /// decoding. An embedding's adapter drops nothing, as in PEFT.
     pub lora_dropout: f64,
     /// Modules with an adapter.
     pub target_modules: TargetModules,
@@ -81,7 +81,7 @@ impl Default for LoraConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
 pub enum TargetModules {
-    /// `"all-linear"`: every linear map but the head. Routers and experts are left out too:
+    /// `"all-linear"`: every linear map but the head, and not the embedding. Routers and experts are left out too:
     /// transformers 5 keeps them in other modules, which PEFT's shorthand doesn't see.
     AllLinear,
     /// Whole names, or ends of names after a dot.
@@ -132,11 +132,12 @@ pub enum Bias {
     LoraOnly,
 }
 
-/// How a fresh adapter begins. `B` is 0 in each, so that it changes nothing yet.
+/// How a fresh adapter begins. One of its matrices is 0 in each, so that it changes nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterInit {
-    /// `A` uniform within `1 / sqrt(in)`: PEFT's `true`.
+    /// `A` uniform within `1 / sqrt(in)`: PEFT's `true`. Of an embedding, `A` is 0 and `B` standard
+    /// normal, in both ways.
     #[default]
     Kaiming,
     /// `A` normal with deviation `1 / r`: PEFT's `"gaussian"`.

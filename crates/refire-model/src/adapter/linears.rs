@@ -4,24 +4,24 @@ use crate::{Decoder, Linear};
 
 /// What a linear map is for, as far as adapters care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// A projection in a layer.
     Projection,
     /// A router, or a projection of an expert.
     Mixture,
-    /// The head.
+    /// The head, or the embedding.
     Head,
 }
 
 /// A linear map, its name without `.weight`, and what it is for.
-pub(super) struct Named<'a> {
-    pub(super) name: String,
-    pub(super) role: Role,
-    pub(super) linear: &'a mut Linear,
+pub(crate) struct Named<'a> {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) linear: &'a mut Linear,
 }
 
 /// All linear maps, in the order of the network.
-pub(super) fn linears(decoder: &mut Decoder) -> Vec<Named<'_>> {
+pub(crate) fn linears(decoder: &mut Decoder) -> Vec<Named<'_>> {
     let mut found = Vec::new();
     let mut add = |name: String, role, linear| found.push(Named { name, role, linear });
     for (index, layer) in decoder.model.layers.iter_mut().enumerate() {

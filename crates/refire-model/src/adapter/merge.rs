@@ -22,7 +22,7 @@ impl Decoder {
     pub fn merged(&self) -> Self {
         self.fold(|weight, lora| {
             let sum = weight.clone() + product(lora);
-            match lora.factors(&weight) {
+            match lora.factors(|| weight) {
                 Some(factors) => sum * factors.unsqueeze_dim(1),
                 None => sum,
             }
@@ -54,8 +54,14 @@ impl Decoder {
         for named in linears(&mut decoder) {
             if let Some(lora) = named.linear.lora.take() {
                 let weight = change(named.linear.weight.val(), &lora);
-                named.linear.weight = Param::from_tensor(weight);
+                named.linear.weight = weight.into();
             }
+        }
+        let embedding = &mut decoder.model.embed_tokens;
+        if let Some(lora) = embedding.lora.take() {
+            // The embedding's matrix stands the other way.
+            let weight = change(embedding.weight.val().transpose(), &lora).transpose();
+            embedding.weight = Param::from_tensor(weight);
         }
         crate::decoder::train_only(decoder, &|_| true)
     }

@@ -8,10 +8,13 @@
 //! ```
 //!
 //! Both are computed as two thin products: no matrix of `W`'s size is formed, in neither direction.
+//! An embedding looks up columns of `A` instead, and the head reads `s x A^T` beside its hidden
+//! states.
 
 mod attach;
 mod config;
 mod dora;
+mod dropout;
 mod export;
 mod init;
 mod linears;
@@ -25,6 +28,8 @@ mod saved;
 mod targets;
 
 pub use config::{AdapterInit, Bias, LoraConfig, TargetModules};
+pub(crate) use dropout::DropoutTokens;
+pub(crate) use linears::linears;
 pub use lora::Lora;
 pub use patterns::Patterns;
 pub(crate) use saved::Adapted;

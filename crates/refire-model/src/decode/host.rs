@@ -1,4 +1,5 @@
-use super::layer::{HostLayer, norm};
+use super::copilot::HostCopilot;
+use super::layer::{HostLayer, HostLinear, HostLora, norm};
 use super::run::Run;
 use super::slice::{Matrix, Weight};
 use super::turns::Turns;
@@ -14,6 +15,8 @@ const SMALL_PARAMETERS: usize = 2_000_000;
 /// Generates from a decoder's weights on the CPU.
 ///
 /// The weights are not copied where they live in CPU memory; drop this before they are updated.
+/// Weights in 4 bits are made whole, and those of a network that rounds
+/// ([`Decoder::with_rounding`]) are rounded, once and in memory of their own.
 ///
 /// Where frequencies depend on a row's length ([`RopeScaling::LongRope`](crate::RopeScaling)), a
 /// sequence that grows across the border is read again from its first token, as transformers does:
@@ -35,7 +38,9 @@ pub struct HostDecoder {
     pub(super) embedding: Matrix,
     pub(super) layers: Vec<HostLayer>,
     pub(super) norm: Weight,
-    pub(super) head: Option<Matrix>,
+    pub(super) embedding_lora: Option<HostLora>,
+    pub(super) head: Option<HostLinear>,
+    pub(super) copilot: Option<HostCopilot>,
     pub(super) turns: Turns,
     parameters: usize,
 }
@@ -80,10 +85,12 @@ impl HostDecoder {
             embedding: Matrix::new("embed_tokens", decoder.model.embed_tokens.weight.val(), dtype)?,
             layers: layers.collect::<Result<_, ModelError>>()?,
             norm: norm(&decoder.model.norm)?,
+            embedding_lora: HostLora::of_embedding(&decoder.model.embed_tokens)?,
             head: match &decoder.lm_head {
-                Some(head) => Some(Matrix::new("lm_head", head.weight.val(), dtype)?),
+                Some(head) => Some(HostLinear::new("lm_head", head, dtype)?),
                 None => None,
             },
+            copilot: decoder.copilot.as_deref().map(HostCopilot::new).transpose()?,
             turns: Turns::new(&ropes, &config),
             parameters: config.parameters(),
             config,

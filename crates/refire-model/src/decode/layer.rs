@@ -1,9 +1,10 @@
 //! A decoder's weights as the CPU reads them.
 
 use super::product::{Map, Values};
+use super::round::HostRounding;
 use super::slice::{Matrix, Weight};
 use crate::nn::{MlpParts, Projections};
-use crate::{Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
+use crate::{Embedding, Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
 use refire_objective::Dtype;
 use std::sync::Arc;
 
@@ -12,13 +13,14 @@ pub(super) struct HostLinear {
     weight: Arc<Matrix>,
     bias: Option<Arc<Weight>>,
     lora: Option<Arc<HostLora>>,
+    rounding: Option<Arc<HostRounding>>,
     first: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
 }
 
 /// An adapter, as two thin products.
-struct HostLora {
+pub(super) struct HostLora {
     a: Weight,
     b: Weight,
     rank: usize,
@@ -53,6 +55,10 @@ impl HostLinear {
         Map { weight: self.weight(), bias: self.bias() }
     }
 
+    pub(super) fn rounding(&self) -> Option<&HostRounding> {
+        self.rounding.as_deref()
+    }
+
     pub(super) fn lora(&self) -> Option<LoraRows<'_>> {
         self.lora.as_ref().map(|lora| LoraRows {
             a: lora.a.get(),
@@ -63,16 +69,23 @@ impl HostLinear {
         })
     }
 
-    fn new(what: &str, linear: &Linear, dtype: Dtype) -> Result<Self, ModelError> {
-        let [rows, columns] = linear.weight.val().dims();
+    pub(super) fn new(what: &str, linear: &Linear, dtype: Dtype) -> Result<Self, ModelError> {
+        let [rows, columns] = linear.weight.dims();
         let bias = match &linear.bias {
             Some(bias) => Some(Arc::new(Weight::new(what, bias.val())?)),
             None => None,
         };
-        let weight = Arc::new(Matrix::new(what, linear.weight.val(), dtype)?);
+        let rounding = HostRounding::of(linear)?;
+        let weight = linear.weight.val();
+        let weight = match &rounding {
+            Some(rounding) => rounding.weight(weight),
+            None => weight,
+        };
+        let weight = Arc::new(Matrix::new(what, weight, dtype)?);
         let lora = linear.lora.as_ref().map(|lora| HostLora::new(what, lora, linear));
         let lora = lora.transpose()?.map(Arc::new);
-        Ok(Self { weight, bias, lora, first: 0, rows, columns })
+        let rounding = rounding.map(Arc::new);
+        Ok(Self { weight, bias, lora, rounding, first: 0, rows, columns })
     }
 
     /// Its rows as several maps, which must be as many together.
@@ -81,7 +94,8 @@ impl HostLinear {
         rows.map(|rows| {
             let (weight, bias) = (self.weight.clone(), self.bias.clone());
             let (lora, columns) = (self.lora.clone(), self.columns);
-            let part = Self { weight, bias, lora, first, rows, columns };
+            let rounding = self.rounding.clone();
+            let part = Self { weight, bias, lora, rounding, first, rows, columns };
             first += rows;
             part
         })
@@ -91,7 +105,7 @@ impl HostLinear {
 impl HostLora {
     fn new(what: &str, lora: &Lora, linear: &Linear) -> Result<Self, ModelError> {
         let (a, b) = (lora.a.val(), lora.b.val());
-        let factors = lora.factors(&linear.weight.val());
+        let factors = lora.factors(|| linear.weight.val());
         Ok(Self {
             rank: a.dims()[0],
             a: Weight::new(what, a)?,
@@ -99,6 +113,30 @@ impl HostLora {
             scale: lora.scale as f32,
             factors: factors.map(|factors| Weight::new(what, factors)).transpose()?,
         })
+    }
+
+    /// The embedding's, whose `A` is `[r, vocab]`.
+    pub(super) fn of_embedding(embedding: &Embedding) -> Result<Option<Self>, ModelError> {
+        let Some(lora) = &embedding.lora else { return Ok(None) };
+        let (a, b) = (lora.a.val(), lora.b.val());
+        Ok(Some(Self {
+            rank: a.dims()[0],
+            a: Weight::new("embed_tokens", a)?,
+            b: Weight::new("embed_tokens", b)?,
+            scale: lora.scale as f32,
+            factors: None,
+        }))
+    }
+
+    /// Adds `s B A` of one token to its embedding.
+    pub(super) fn add_column(&self, token: usize, x: &mut [f32]) {
+        let (a, b) = (self.a.get(), self.b.get());
+        let vocab = a.len() / self.rank;
+        for (x, b) in x.iter_mut().zip(b.chunks_exact(self.rank)) {
+            let column = a[token..].iter().step_by(vocab);
+            let sum: f32 = b.iter().zip(column).map(|(b, a)| a * b).sum();
+            *x += self.scale * sum;
+        }
     }
 }
 

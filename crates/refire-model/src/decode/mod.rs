@@ -2,11 +2,13 @@
 
 mod attend;
 mod cache;
+mod copilot;
 mod dots;
 mod host;
 mod kernel;
 mod layer;
 mod product;
+mod round;
 mod run;
 mod slice;
 mod turns;

@@ -4,7 +4,7 @@ use super::attend::Attend;
 use super::host::HostDecoder;
 use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
 use super::layer::{HostGated, HostLayer, HostLinear, HostMlp, LoraRows};
-use super::product::{Job, PARALLEL, Values, products};
+use super::product::{Job, Map, PARALLEL, Values, products};
 use super::slice::Weight;
 use super::turns::Table;
 use super::{KvCache, Work};
@@ -41,6 +41,8 @@ struct Scratch {
     /// What an adapter's two products give.
     thin: Vec<f32>,
     adapted: Vec<f32>,
+    /// Inputs as a network that rounds reads them.
+    rounded: Vec<f32>,
 }
 
 impl<'a> Run<'a> {
@@ -69,6 +71,7 @@ impl<'a> Run<'a> {
                 returned: Vec::new(),
                 thin: Vec::new(),
                 adapted: Vec::new(),
+                rounded: Vec::new(),
             },
         }
     }
@@ -99,6 +102,9 @@ impl<'a> Run<'a> {
         let tokens = work.iter().flat_map(|w| w.tokens);
         for (x, token) in self.x.chunks_exact_mut(width).zip(tokens) {
             embedding.part(*token as usize * width, width).copy_to(x);
+            if let Some(lora) = &self.host.embedding_lora {
+                lora.add_column(*token as usize, x);
+            }
             if scale != 1.0 {
                 x.iter_mut().for_each(|x| *x *= scale);
             }
@@ -250,11 +256,23 @@ impl<'a> Run<'a> {
         }
         let mut normed = vec![0.0; last.len()];
         rms_norm(&last, self.host.norm.get(), self.eps, &mut normed);
-        let weight = self.host.head.as_ref().unwrap_or(&self.host.embedding).get();
+        let tied = || Map { weight: self.host.embedding.get(), bias: None };
+        let head = self.host.head.as_ref();
+        let map = head.map_or_else(tied, HostLinear::map);
+        let parallel = self.scratch.parallel;
         let rows = work.iter_mut().map(|item| &mut *item.logits).collect();
-        products(&normed, h, [(Job::plain(weight, None), rows)], self.scratch.parallel);
+        products(&normed, h, [(Job { map, gate: None }, rows)], parallel);
+        if let Some(lora) = head.and_then(HostLinear::lora) {
+            let shape = [work.len(), self.config.vocab_size, h];
+            let rows = work.iter_mut().map(|item| &mut *item.logits);
+            self.scratch.adapt(&lora, &normed, rows, shape);
+        }
         if let Some(cap) = self.config.final_softcap {
             work.iter_mut().for_each(|item| soft_cap(item.logits, cap as f32));
+        }
+        if let Some(copilot) = &self.host.copilot {
+            let rows = work.iter_mut().map(|item| &mut *item.logits);
+            copilot.rectify(&normed, rows, self.config.vocab_size, parallel);
         }
     }
 }
@@ -265,7 +283,7 @@ impl Scratch {
         self.apply_all([map], x, [y]);
     }
 
-    /// The same for several maps of one input at once.
+    /// The same for several maps of one input at once, which round it alike if they do.
     fn apply_all<const N: usize>(
         &mut self,
         maps: [&HostLinear; N],
@@ -274,6 +292,14 @@ impl Scratch {
     ) {
         let columns = maps.first().map_or(1, |map| map.columns);
         let m = x.len() / columns.max(1);
+        let mut rounded = std::mem::take(&mut self.rounded);
+        let x = match maps.first().and_then(|map| map.rounding()) {
+            Some(rounding) => {
+                rounding.inputs(x, columns, &mut rounded);
+                &rounded
+            }
+            None => x,
+        };
         let jobs = maps.iter().zip(&mut outputs).map(|(map, y)| {
             y.resize(m * map.rows, 0.0);
             // What an adapter scales is the product without the bias.
@@ -283,15 +309,22 @@ impl Scratch {
         products(x, columns, jobs, self.parallel);
         for (map, y) in maps.into_iter().zip(outputs) {
             let Some(lora) = map.lora() else { continue };
-            self.adapt(&lora, x, y, [m, map.rows, columns]);
+            self.adapt(&lora, x, y.chunks_exact_mut(map.rows), [m, map.rows, columns]);
             if let Some(bias) = map.bias() {
                 y.chunks_exact_mut(map.rows).for_each(|row| add(row, bias));
             }
         }
+        self.rounded = rounded;
     }
 
-    /// `y = c (y + s B A x)`.
-    fn adapt(&mut self, lora: &LoraRows<'_>, x: &[f32], y: &mut [f32], [m, n, k]: [usize; 3]) {
+    /// `y = c (y + s B A x)`, row by row of `y`.
+    fn adapt<'y>(
+        &mut self,
+        lora: &LoraRows<'_>,
+        x: &[f32],
+        y: impl Iterator<Item = &'y mut [f32]>,
+        [m, n, k]: [usize; 3],
+    ) {
         let (mut thin, mut delta) =
             (std::mem::take(&mut self.thin), std::mem::take(&mut self.adapted));
         thin.resize(m * lora.rank, 0.0);
@@ -299,10 +332,10 @@ impl Scratch {
         let (a, b, parallel) = (Values::F32(lora.a), Values::F32(lora.b), self.parallel);
         linear(x, a, None, &mut thin, [lora.rank, k], parallel);
         linear(&thin, b, None, &mut delta, [n, lora.rank], parallel);
-        add_to(y, &delta, lora.scale);
-        if let Some(factors) = lora.factors {
-            for row in y.chunks_exact_mut(n) {
-                row.iter_mut().zip(factors).for_each(|(y, c)| *y *= c);
+        for (y, delta) in y.zip(delta.chunks_exact(n.max(1))) {
+            add_to(y, delta, lora.scale);
+            if let Some(factors) = lora.factors {
+                y.iter_mut().zip(factors).for_each(|(y, c)| *y *= c);
             }
         }
         (self.thin, self.adapted) = (thin, delta);
@@ -311,7 +344,7 @@ impl Scratch {
     fn gated(&mut self, maps: &HostGated, x: &[f32], y: &mut Vec<f32>, config: &ModelConfig) {
         let (mut gate, mut up) = (std::mem::take(&mut self.gate), std::mem::take(&mut self.up));
         let both = [&maps.gate, &maps.up];
-        if both.iter().any(|map| map.lora().is_some()) {
+        if both.iter().any(|map| map.lora().is_some() || map.rounding().is_some()) {
             self.apply_all(both, x, [&mut gate, &mut up]);
             gated(&mut gate, &up, config.activation);
         } else {

@@ -1,8 +1,9 @@
 //! Puts a decoder together from tensors by name.
 
+use super::quantized::is_packed;
 use super::{Body, Decoder};
-use crate::nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm};
-use crate::{LayerSpec, MlpSpec, ModelConfig, NormPlacement, QkNorm};
+use crate::nn::{Attention, Embedding, Expert, Layer, Linear, LinearWeight, Mlp, RmsNorm};
+use crate::{LayerSpec, MlpSpec, ModelConfig, ModelError, Nf4, NormPlacement, QkNorm};
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use refire_core::{Purpose, Stream};
@@ -41,11 +42,34 @@ impl Decoder {
         device: &Device,
         values: &mut dyn FnMut(&str, &[usize]) -> TensorData,
     ) -> Self {
-        let mut make = Maker { config, device, values };
+        let mut make = Maker { config, device, values, packs: false, problem: None };
+        make.decoder()
+    }
+
+    /// As [`build_data`](Self::build_data), with the weights of the layers' linear maps in 4 bits:
+    /// each is quantised before the next is asked for.
+    pub(crate) fn build_packed(
+        config: &ModelConfig,
+        device: &Device,
+        values: &mut dyn FnMut(&str, &[usize]) -> TensorData,
+    ) -> Result<Self, ModelError> {
+        let mut make = Maker { config, device, values, packs: true, problem: None };
+        let decoder = make.decoder();
+        make.problem.map_or(Ok(decoder), Err)
+    }
+}
+
+impl Maker<'_> {
+    fn decoder(&mut self) -> Decoder {
+        let config = self.config;
+        let make = self;
         let (h, v) = (config.hidden_size, config.vocab_size);
-        Self {
+        Decoder {
             model: Body {
-                embed_tokens: Embedding { weight: make.matrix("model.embed_tokens", v, h) },
+                embed_tokens: Embedding {
+                    weight: make.matrix("model.embed_tokens", v, h),
+                    lora: None,
+                },
                 layers: (0..).zip(&config.layers).map(|(i, spec)| make.layer(i, spec)).collect(),
                 norm: make.norm("model.norm", h),
             },
@@ -54,11 +78,12 @@ impl Decoder {
             score: config.score_head.then(|| make.linear("score", 1, h, false)),
             config: config.clone(),
             adapted: None,
+            copilot: None,
         }
     }
 }
 
-pub(super) fn normals(seed: u64, path: &str, count: usize, deviation: f64) -> Vec<f32> {
+pub(crate) fn normals(seed: u64, path: &str, count: usize, deviation: f64) -> Vec<f32> {
     // The path is part of the key through a purpose of its own.
     let seed = Stream::new(seed, Purpose::INIT, 0, 0, 0).bits();
     let mut stream = Stream::new(seed, Purpose::named(path), 0, 0, 0);
@@ -69,6 +94,9 @@ struct Maker<'a> {
     config: &'a ModelConfig,
     device: &'a Device,
     values: &'a mut dyn FnMut(&str, &[usize]) -> TensorData,
+    /// Whether weights that can be are in 4 bits.
+    packs: bool,
+    problem: Option<ModelError>,
 }
 
 impl Maker<'_> {
@@ -84,12 +112,24 @@ impl Maker<'_> {
         self.param(&format!("{path}.weight"), [rows, columns])
     }
 
-    fn linear(&mut self, path: &str, rows: usize, columns: usize, bias: bool) -> Linear {
-        Linear {
-            weight: self.matrix(path, rows, columns),
-            bias: bias.then(|| self.param(&format!("{path}.bias"), [rows])),
-            lora: None,
+    fn weight(&mut self, path: &str, rows: usize, columns: usize) -> LinearWeight {
+        if !(self.packs && is_packed(path)) {
+            return self.matrix(path, rows, columns).into();
         }
+        let data = (self.values)(&format!("{path}.weight"), &[rows, columns]);
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        match Nf4::from_values(&values, [rows, columns], self.device) {
+            Ok(packed) => packed.into(),
+            Err(error) => {
+                self.problem.get_or_insert(error);
+                Tensor::zeros([rows, columns], self.device).into()
+            }
+        }
+    }
+
+    fn linear(&mut self, path: &str, rows: usize, columns: usize, bias: bool) -> Linear {
+        let weight = self.weight(path, rows, columns);
+        Linear::new(weight, bias.then(|| self.param(&format!("{path}.bias"), [rows])))
     }
 
     fn norm(&mut self, path: &str, width: usize) -> RmsNorm {

@@ -4,22 +4,23 @@ mod build;
 mod packed;
 mod params;
 mod pooled;
+mod quantized;
 mod rows;
 
-pub(crate) use packed::Packed;
+pub(crate) use packed::{Packed, ids};
 pub(crate) use params::{
     MapParam, VisitParam, map_params, train_only, visit_params, visit_trained,
 };
 pub use pooled::{Pooling, PoolingKind};
+pub(crate) use quantized::is_packed;
 pub use rows::Rows;
 
 use crate::adapter::Adapted;
 use crate::nn::{Embedding, Layer, Linear, Positions, RmsNorm, Routing};
-use crate::{ModelConfig, ModelError};
-use build::normals;
+use crate::{Copilot, ModelConfig, ModelError};
+pub(crate) use build::normals;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
-use packed::ids;
 use refire_objective::head::HeadLayer;
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub struct Decoder {
     /// What an adapter's layers need beside their weights.
     #[module(skip)]
     pub(crate) adapted: Option<Arc<Adapted>>,
+    /// What rectifies its logits while it decodes.
+    #[module(skip)]
+    pub(crate) copilot: Option<Arc<Copilot>>,
 }
 
 impl Decoder {
@@ -69,8 +73,8 @@ impl Decoder {
     pub fn with_score_head(mut self, seed: u64) -> Self {
         let (h, device) = (self.config.hidden_size, self.head_weight().inner().device());
         let values = normals(seed, "score.weight", h, self.config.initializer_range);
-        let weight = Param::from_data(TensorData::new(values, [1, h]), &device);
-        self.score = Some(Linear { weight, bias: None, lora: None });
+        let weight = Param::from_data(TensorData::new(values, [1, h]), &device).into();
+        self.score = Some(Linear::new(weight, None));
         self.lm_head = None;
         self.config.make_scorer();
         self
@@ -89,9 +93,24 @@ impl Decoder {
         if self.lm_head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" }
     }
 
-    /// The last layer: from hidden states to logits.
+    /// The last layer: from hidden states, as [`head_input`](Self::head_input) gives them, to
+    /// logits.
     pub fn head(&self) -> HeadLayer {
-        HeadLayer { softcap: self.config.final_softcap, ..HeadLayer::new(self.head_weight()) }
+        let lora = self.lm_head.as_ref().and_then(|head| head.lora.as_ref());
+        HeadLayer {
+            softcap: self.config.final_softcap,
+            thin: lora.map(|lora| lora.b.val()),
+            ..HeadLayer::new(self.head_weight())
+        }
+    }
+
+    /// Hidden states `[n, hidden]` as the head reads them: with an adapter on it, what the
+    /// adapter's first matrix makes of them stands beside, `[n, hidden + r]`.
+    pub fn head_input(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match self.lm_head.as_ref().and_then(|head| head.lora.as_ref()) {
+            Some(lora) => Tensor::cat(vec![hidden.clone(), lora.narrowed(hidden)], 1),
+            None => hidden,
+        }
     }
 
     /// Hidden states after the last norm: `[rows * time, hidden]` for right-padded rows.
@@ -184,9 +203,9 @@ impl Decoder {
     /// As for [`hidden`](Self::hidden).
     pub fn logits(&self, tokens: &[u32]) -> Result<Tensor<2>, ModelError> {
         let hidden = self.hidden(&Rows::new(vec![tokens.to_vec()]))?;
-        let logits = hidden.matmul(self.head_weight().transpose());
-        Ok(match self.config.final_softcap {
-            Some(cap) => (logits * cap.recip()).tanh() * cap,
+        let logits = self.head().logits(self.head_input(hidden.clone()));
+        Ok(match &self.copilot {
+            Some(copilot) => copilot.rectify(logits, hidden),
             None => logits,
         })
     }

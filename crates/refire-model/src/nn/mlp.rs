@@ -79,9 +79,11 @@ impl Mlp {
 }
 
 impl Expert {
-    /// `[n, hidden]` to the same.
-    pub(super) fn forward(&self, x: Tensor<2>, act: Activation) -> Tensor<2> {
-        gated(&self.gate_proj, &self.up_proj, &self.down_proj, x, act)
+    /// `[n, hidden]` to the same, for these `n` tokens of a pass.
+    pub(super) fn forward(&self, x: Tensor<2>, tokens: &[usize], act: Activation) -> Tensor<2> {
+        let maps = [&self.gate_proj, &self.up_proj, &self.down_proj];
+        let [gate, up, down] = maps.map(|map| map.reading(tokens));
+        gated(&gate, &up, &down, x, act)
     }
 }
 

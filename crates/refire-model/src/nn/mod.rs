@@ -6,6 +6,7 @@ mod mlp;
 mod moe;
 mod positions;
 mod routing;
+mod weight;
 
 pub use attention::Attention;
 pub(crate) use attention::Projections;
@@ -15,7 +16,9 @@ pub(crate) use mlp::{MlpParts, is_expert};
 pub(crate) use positions::Positions;
 pub use routing::Routing;
 pub(crate) use routing::{router_weights, softmax};
+pub use weight::LinearWeight;
 
+use crate::qat::Quantizer;
 use crate::{Lora, ModelError};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
@@ -24,28 +27,46 @@ use burn::tensor::{Int, Tensor};
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[out, in]`.
-    pub weight: Param<Tensor<2>>,
+    pub weight: LinearWeight,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
     /// Its adapter.
     pub lora: Option<Lora>,
+    /// What it does in the place of its plain product.
+    #[module(skip)]
+    pub(crate) quantizer: Option<Quantizer>,
 }
 
 impl Linear {
+    /// A map without adapter.
+    pub fn new(weight: LinearWeight, bias: Option<Param<Tensor<1>>>) -> Self {
+        Self { weight, bias, lora: None, quantizer: None }
+    }
+
     /// `x W^T + b` for `x` `[n, in]`, with what its adapter makes of it.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.val();
         let y = match &self.lora {
-            Some(lora) => {
-                let y = refire_kernels::linear(x.clone(), weight.clone());
-                lora.forward(y, x, &weight)
-            }
-            None => refire_kernels::linear(x, weight),
+            Some(lora) => lora.forward(self.product(x.clone()), x, self),
+            None => self.product(x),
         };
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
         }
+    }
+
+    /// `x W^T` alone.
+    pub(crate) fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.quantizer {
+            Some(quantizer) => quantizer.product(x, self.weight.val()),
+            None => self.weight.product(x),
+        }
+    }
+
+    /// The map as it reads only these tokens of a pass: what its adapter drops is theirs.
+    pub(crate) fn reading(&self, tokens: &[usize]) -> Self {
+        let lora = self.lora.clone().map(|lora| lora.select(tokens));
+        Self { lora, ..self.clone() }
     }
 }
 
@@ -54,12 +75,18 @@ impl Linear {
 pub struct Embedding {
     /// `[vocab, hidden]`.
     pub weight: Param<Tensor<2>>,
+    /// Its adapter.
+    pub lora: Option<Lora>,
 }
 
 impl Embedding {
     /// `[n, hidden]` for `n` ids.
     pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        self.weight.val().select(0, ids)
+        let rows = self.weight.val().select(0, ids.clone());
+        match &self.lora {
+            Some(lora) => rows + lora.looked_up(ids),
+            None => rows,
+        }
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) fn forward(
     let routing = plan.routing(probabilities.clone());
     let indices = |indices: &[usize]| positions(indices, &device);
     let outputs = plan.tokens.iter().zip(experts).filter(|(tokens, _)| !tokens.is_empty());
-    let outputs =
-        outputs.map(|(tokens, expert)| expert.forward(x.clone().select(0, indices(tokens)), act));
+    let outputs = outputs
+        .map(|(tokens, expert)| expert.forward(x.clone().select(0, indices(tokens)), tokens, act));
     // From the order of experts to that of tokens, `active` rows for each.
     let sorted = Tensor::cat(outputs.collect(), 0).select(0, indices(&plan.places));
     let chosen = indices(&plan.chosen).reshape([n, spec.active]);

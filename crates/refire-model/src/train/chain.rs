@@ -1,7 +1,7 @@
 //! The network's body as a chain of layers, each with a graph of its own.
 
 use super::gradients::GradientSum;
-use crate::decoder::{EmbeddingEdit, Packed};
+use crate::decoder::{EmbeddingEdit, Packed, ids};
 use crate::nn::Positions;
 use crate::{Decoder, ModelError, Routing};
 use burn::module::Module;
@@ -132,18 +132,26 @@ impl Chain {
             gradients.add_all(&format!("model.layers.{index}"), layer, &grads);
             grad = x.grad(&grads).ok_or(CUT)?;
         }
-        let weight = chain.decoder.model.embed_tokens.weight.val();
+        let embedding = &chain.decoder.model.embed_tokens;
+        let weight = embedding.weight.val();
         if weight.is_require_grad() {
             for (tokens, factor) in &chain.embedded {
                 let rows = if *factor == 1.0 { grad.clone() } else { grad.clone() * *factor };
                 gradients.add_rows(EMBEDDING, weight.dims(), tokens, rows);
             }
         }
+        if let Some(lora) = &embedding.lora {
+            for (tokens, factor) in &chain.embedded {
+                let rows = lora.looked_up(ids(tokens, &grad.device())) * *factor;
+                let grads = seed(rows, grad.clone()).backward();
+                gradients.add_all("model.embed_tokens.lora", lora, &grads);
+            }
+        }
         Ok(())
     }
 }
 
-const CUT: ModelError = ModelError::Weights { reason: "a layer passes no gradient on" };
+pub(super) const CUT: ModelError = ModelError::Weights { reason: "a layer passes no gradient on" };
 
 fn leaf(x: Tensor<2>) -> Tensor<2> {
     Tensor::from_inner(x).require_grad()

@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use super::runs::Runs;
+use crate::adapter::DropoutTokens;
 use crate::decoder::{EmbeddingEdit, Packed};
 use crate::{Decoder, ModelConfig, ModelError, Routing};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -13,6 +14,8 @@ use refire_objective::{HeadQuery, InputNoise, ObjectiveError, TokenBatch, TokenS
 /// A batch as the network reads it.
 pub(crate) struct Plan {
     packed: Packed,
+    /// Segment of each run.
+    segments: Vec<usize>,
     /// Noise on the embeddings.
     noise: Option<Noise>,
     /// Other tokens whose embeddings are mixed in, and their share.
@@ -26,6 +29,16 @@ pub(crate) struct Plan {
     labels: Vec<u32>,
     temperature: Vec<f32>,
     result: [usize; 2],
+}
+
+/// What the draws of a pass of training are keyed by, beside each token's place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draws {
+    pub(crate) seed: u64,
+    /// The optimiser's step.
+    pub(crate) step: u64,
+    /// Segments that were read for this step before.
+    pub(crate) first: u64,
 }
 
 /// NEFTune's noise: uniform in `[-1, 1] * alpha / sqrt(length * hidden)`.
@@ -68,6 +81,7 @@ impl Plan {
                 blend: runs.blend(batch)?,
                 ..Self::empty(runs.read(batch)?)
             };
+            plan.segments = runs.segments().to_vec();
             for segment in segments {
                 for index in &by_segment[*segment] {
                     let target = &batch.targets[*index];
@@ -89,6 +103,7 @@ impl Plan {
     fn empty(packed: Packed) -> Self {
         Self {
             packed,
+            segments: Vec::new(),
             noise: None,
             blend: None,
             sources: Vec::new(),
@@ -104,11 +119,11 @@ impl Plan {
         self.sources.is_empty()
     }
 
-    /// Hidden states at the targets, `[n, hidden]`.
+    /// Hidden states at the targets, `[n, hidden]`, as the head reads them.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
         let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.packed, decoder));
         let edit = EmbeddingEdit { blend: self.blend.as_ref(), noise };
-        Ok(self.at_targets(decoder.packed(&self.packed, edit)?.0))
+        Ok(decoder.head_input(self.at_targets(decoder.packed(&self.packed, edit)?.0)))
     }
 
     /// The pass of a decoder that is in training, and how tokens were sent to experts.
@@ -126,6 +141,21 @@ impl Plan {
     pub(super) fn at_targets(&self, hidden: Tensor<2>) -> Tensor<2> {
         let sources = positions(&self.sources, &hidden.device());
         hidden.select(0, sources)
+    }
+
+    /// A decoder for one pass of training over these tokens: what its adapter drops is theirs. A
+    /// token is known by its segment and its place in the row, so that shards draw alike.
+    pub(super) fn dropping(&self, decoder: Decoder, draws: &Draws) -> Decoder {
+        let tokens = || {
+            let layout = &self.packed.layout;
+            let run = |(run, segment): (usize, &usize)| {
+                let (first, id) = (layout.position(run), draws.first + *segment as u64);
+                (first..first + layout.places(run).len()).map(move |at| (id, at as u64))
+            };
+            let places = self.segments.iter().enumerate().flat_map(run).collect();
+            DropoutTokens { seed: draws.seed, step: draws.step, places }
+        };
+        decoder.dropping(tokens, &self.sources)
     }
 
     /// The reverse for gradients.
@@ -205,7 +235,7 @@ fn noise(batch: &TokenBatch, segments: &[usize]) -> Option<Noise> {
 /// The decoder's last layer, untracked.
 pub(crate) fn layer(decoder: &Decoder) -> HeadLayer {
     let head = decoder.head();
-    HeadLayer { weight: head.weight.inner(), ..head }
+    HeadLayer { weight: head.weight.inner(), thin: head.thin.map(Tensor::inner), ..head }
 }
 
 /// Statistics of all shards in one result.
@@ -266,7 +296,8 @@ pub(crate) fn head_input(
     let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards, &decoder.config)?;
     let plans: Vec<_> = plans.into_iter().filter(|plan| !plan.is_empty()).collect();
     let layer = layer(decoder);
-    let (device, width) = (layer.weight.device(), decoder.config.hidden_size);
+    let rank = layer.thin.as_ref().map_or(0, |thin| thin.dims()[1]);
+    let (device, width) = (layer.weight.device(), decoder.config.hidden_size + rank);
     if plans.is_empty() {
         return Ok(HeadInput { hidden: Tensor::zeros([0, width], &device), layer });
     }

@@ -1,4 +1,4 @@
-use super::forward::{Plan, join, reference, token_stats};
+use super::forward::{Draws, Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
 use super::optimiser::{Optimiser, Update};
 use super::shard::Shard;
@@ -40,6 +40,8 @@ pub struct LearnerConfig {
     /// transformers does per micro-batch; usually the model's `router_aux_loss_coef`. `None`
     /// leaves it out, as transformers does unless asked for `output_router_logits`.
     pub router_aux_loss_coef: Option<f64>,
+    /// Seed of what training draws by itself: the dropout of an adapter.
+    pub seed: u64,
     /// Keeps only what each layer reads, and makes a layer's activations again when its gradients
     /// are due: a third more time, memory for one layer's activations (Chen et al., arXiv
     /// 1604.06174, with one segment per layer). Gradients are the same.
@@ -55,6 +57,7 @@ impl Default for LearnerConfig {
             max_grad_norm: Some(1.0),
             shards: 1,
             router_aux_loss_coef: None,
+            seed: 0,
             gradient_checkpointing: false,
         }
     }
@@ -112,6 +115,10 @@ pub struct Learner {
     pub(super) optimiser: Optimiser,
     gradients: GradientSum,
     pub(super) version: u64,
+    /// Segments that were read for the next step so far.
+    segments: u64,
+    /// Whether the weights are in 4 bits, and nothing is beside them that could be trained.
+    frozen: bool,
     pub(super) config: LearnerConfig,
     pub(super) device: Device,
     info: WeightInfo,
@@ -128,13 +135,16 @@ impl Learner {
         let device = decoder.head_weight().inner().device();
         let mut trained = Count(0);
         visit_trained(&decoder, &mut trained);
-        let (parameters, trainable) = (decoder.num_params(), trained.0);
+        let (parameters, trainable) = (decoder.num_params() + decoder.packed_count(), trained.0);
+        let frozen = decoder.is_quantized() && decoder.adapter().is_none();
         let context = decoder.config.max_position_embeddings;
         Self {
             weights: WeightHandle::new(decoder.train()),
             optimiser: Optimiser::default(),
             gradients: GradientSum::default(),
             version: 0,
+            segments: 0,
+            frozen,
             config,
             device,
             info: WeightInfo { parameters, trainable, context },
@@ -200,18 +210,22 @@ impl Learner {
         write_texts(&self.texts, dir)
     }
 
-    /// Refuses what an adapter's file asks for and training doesn't do.
-    pub(super) fn check_adapter(&self) -> Result<(), ModelError> {
-        let dropout = self.weights.with(|decoder, _| decoder.adapter().map(|a| a.lora_dropout))?;
-        match dropout {
-            Some(dropout) if dropout > 0.0 => {
-                let reason = format!(
-                    "lora_dropout is {dropout}; training drops nothing, so set it to 0 first"
-                );
-                Err(ModelError::Adapter { reason })
-            }
-            _ => Ok(()),
+    /// Refuses to train a network whose weights can't be.
+    pub(super) fn check_trained(&self) -> Result<(), ModelError> {
+        if !self.frozen {
+            return Ok(());
         }
+        let reason = "the weights are in 4 bits, which are frozen: train an adapter beside them \
+                      (with_lora), or take them whole (dequantized)";
+        Err(ModelError::Adapter { reason: reason.to_owned() })
+    }
+
+    /// What the draws of a pass over this batch are keyed by. Segments are counted from one step to
+    /// the next, so that a batch draws the same however it is cut.
+    pub(super) fn draws(&mut self, batch: &TokenBatch) -> Draws {
+        let first = self.segments;
+        self.segments += batch.segments.len() as u64;
+        Draws { seed: self.config.seed, step: self.version, first }
     }
 
     /// L2 norm of each parameter's accumulated gradient, by path.
@@ -254,7 +268,7 @@ impl Policy for Learner {
         query: &HeadQuery<'_>,
         loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
-        self.check_adapter()?;
+        self.check_trained()?;
         // Clones of handles, dropped before the update.
         let weights = self.weights.with(|decoder, _| decoder.valid())?;
         let shards = self.config.shards;
@@ -263,8 +277,8 @@ impl Policy for Learner {
             let zeros = plans.iter().map(|plan| plan.zeros(query.needs, &self.device));
             return report(&loss(join(zeros).ok_or(NO_SHARDS)?)?);
         }
-        let recompute = self.config.gradient_checkpointing;
-        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights, recompute));
+        let (recompute, draws) = (self.config.gradient_checkpointing, self.draws(batch));
+        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights, &draws, recompute));
         let mut shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
         let balance = self.config.router_aux_loss_coef;
         let balance = balance.and_then(|weight| Shard::balance(&mut shards, weight));
@@ -306,6 +320,7 @@ impl Policy for Learner {
     fn step(&mut self, rate: f64) -> Result<StepReport, BoxError> {
         let square: f64 = self.gradients.norms()?.values().map(|norm| norm * norm).sum();
         let grad_norm = square.sqrt();
+        self.segments = 0;
         if !grad_norm.is_finite() {
             self.gradients.clear();
             return Err(

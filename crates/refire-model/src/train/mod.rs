@@ -15,6 +15,7 @@ mod shard;
 mod state;
 mod value;
 
+pub(crate) use adamw::AdamW;
 pub use adamw::AdamWConfig;
 pub use frozen::FrozenDecoder;
 pub use handle::WeightHandle;

@@ -36,6 +36,11 @@ impl Runs {
         Self { segments, of_segment, lengths, shared }
     }
 
+    /// Segment of each run.
+    pub(super) fn segments(&self) -> &[usize] {
+        &self.segments
+    }
+
     /// The tokens that are read.
     pub(super) fn read(&self, batch: &TokenBatch) -> Result<Packed, ModelError> {
         let tokens = self.segments.iter().map(|segment| match self.shared {

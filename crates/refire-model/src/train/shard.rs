@@ -1,10 +1,11 @@
-use super::chain::{Balance, Chain};
-use super::forward::Plan;
+use super::chain::{Balance, CUT, Chain};
+use super::forward::{Draws, Plan};
 use super::gradients::GradientSum;
 use crate::{Decoder, ModelError, Routing};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use refire_core::BoxError;
+use refire_kernels::seed;
 use refire_objective::head::{Head, HeadGrads, HeadInput};
 
 /// Some rows of a batch on their way through the network, with weights that are leaves of graphs
@@ -23,9 +24,10 @@ impl<'a> Shard<'a> {
     pub(super) fn forward(
         plan: &'a Plan,
         weights: &Decoder,
+        draws: &Draws,
         recompute: bool,
     ) -> Result<Self, BoxError> {
-        let decoder = weights.clone().train();
+        let decoder = plan.dropping(weights.clone().train(), draws);
         let (chain, routing) = plan.chain(&decoder, recompute)?;
         let hidden = plan.at_targets(chain.hidden());
         Ok(Self { plan, decoder, hidden, chain, routing, balance: None })
@@ -49,7 +51,8 @@ impl<'a> Shard<'a> {
 
     /// The head over the hidden states.
     pub(super) fn head(&self, reference: Option<&HeadInput>) -> Head<'_> {
-        self.plan.head(self.hidden.clone(), &self.decoder, reference)
+        let decoder = self.decoder.valid();
+        self.plan.head(decoder.head_input(self.hidden.clone()), &decoder, reference)
     }
 
     /// Whether the head's weight is trained.
@@ -64,8 +67,28 @@ impl<'a> Shard<'a> {
         if let Some(weight) = head.weight {
             gradients.add(shard.decoder.head_path(), weight.flatten(0, 1));
         }
-        shard.body(head.hidden, &mut gradients)?;
+        if let Some(thin) = head.thin {
+            gradients.add("lm_head.lora.b", thin.flatten(0, 1));
+        }
+        let grad = shard.through_adapter(head.hidden, &mut gradients)?;
+        shard.body(grad, &mut gradients)?;
         Ok(gradients)
+    }
+
+    /// From the gradient of what the head reads to that of the hidden states; adds that of the
+    /// first matrix of an adapter on the head.
+    fn through_adapter(
+        &self,
+        grad: Tensor<2>,
+        gradients: &mut GradientSum,
+    ) -> Result<Tensor<2>, ModelError> {
+        let Some(head) = self.decoder.lm_head.as_ref().filter(|head| head.lora.is_some()) else {
+            return Ok(grad);
+        };
+        let hidden = Tensor::from_inner(self.hidden.clone()).require_grad();
+        let grads = seed(self.decoder.head_input(hidden.clone()), grad).backward();
+        gradients.add_all("lm_head", head, &grads);
+        hidden.grad(&grads).ok_or(CUT)
     }
 
     /// Adds the gradients of the body, from that of the hidden states at the targets.

@@ -79,7 +79,7 @@ impl Critic for ValueLearner {
         batch: &TokenBatch,
         loss: &mut dyn FnMut(Tensor<2>) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
-        self.0.check_adapter()?;
+        self.0.check_trained()?;
         let weights = self.0.weights.with(|decoder, _| decoder.valid())?;
         let temperature = vec![1.0; batch.rows];
         let plans = Plan::shards(batch, &temperature, self.0.shards(), &weights.config)?;
@@ -87,8 +87,8 @@ impl Critic for ValueLearner {
             let zeros = Tensor::zeros([batch.rows, batch.width], &Policy::device(&self.0));
             return report(&loss(zeros)?);
         }
-        let recompute = self.0.config.gradient_checkpointing;
-        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights, recompute));
+        let (recompute, draws) = (self.0.config.gradient_checkpointing, self.0.draws(batch));
+        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights, &draws, recompute));
         let shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
         let leaves: Vec<Tensor<2>> = shards
             .iter()

@@ -8,7 +8,7 @@ mod write;
 pub(crate) use files::{TensorFiles, Tensors};
 #[cfg(feature = "gguf")]
 pub(crate) use files::{cast, map_file};
-pub use read::{load_weights, load_weights_as};
+pub use read::{load_weights, load_weights_as, load_weights_in_4_bits};
 pub(crate) use write::{LazyTensor, NamedTensor, SHARD_BYTES, write_folder, write_tensors};
 pub use write::{save_weights, save_weights_in_shards};
 

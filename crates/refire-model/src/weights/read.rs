@@ -37,11 +37,36 @@ pub fn load_weights_as(
     device: &Device,
     dtype: Dtype,
 ) -> Result<Decoder, ModelError> {
+    load(dir, config, dtype, |values| Ok(Decoder::build_data(config, device, values)))
+}
+
+/// As [`load_weights`], with the weights of the layers' linear maps in 4 bits, as
+/// [`Decoder::quantized`] has them; each is put in 4 bits before the next is read.
+///
+/// # Errors
+/// As for [`load_weights`], and for numbers that aren't finite.
+pub fn load_weights_in_4_bits(
+    dir: &Path,
+    config: &ModelConfig,
+    device: &Device,
+) -> Result<Decoder, ModelError> {
+    load(dir, config, Dtype::F32, |values| Decoder::build_packed(config, device, values))
+}
+
+/// What makes a decoder of the values by path and shape.
+type Build<'a> = &'a mut dyn FnMut(&str, &[usize]) -> TensorData;
+
+fn load(
+    dir: &Path,
+    config: &ModelConfig,
+    dtype: Dtype,
+    build: impl FnOnce(Build<'_>) -> Result<Decoder, ModelError>,
+) -> Result<Decoder, ModelError> {
     let files = TensorFiles::open_model(dir)?;
     let tensors = files.tensors()?;
     let mut taken = BTreeSet::new();
     let mut problem = None;
-    let decoder = Decoder::build_data(config, device, &mut |name, shape| {
+    let decoder = build(&mut |name, shape| {
         let empty = || TensorData::new(vec![0.0_f32; shape.iter().product()], shape.to_vec());
         if problem.is_some() {
             return empty();
@@ -54,7 +79,7 @@ pub fn load_weights_as(
     });
     match problem {
         Some(error) => Err(error),
-        None => check_rest(&tensors, &taken, config).map(|()| decoder),
+        None => check_rest(&tensors, &taken, config).and(decoder),
     }
 }
 

@@ -16,8 +16,9 @@ pub(crate) const SHARD_BYTES: u64 = 5_000_000_000;
 /// Writes a decoder's weights into a folder, with the names and orientation of Hugging Face:
 /// `model.safetensors`, or shards of at most 5 GB with an index.
 ///
-/// A tied head is left out, as transformers expects, and an adapter is merged. Files appear under their names only when they
-/// are complete; those of an earlier model in the folder are removed then.
+/// A tied head is left out, as transformers expects, an adapter is merged, and weights in 4
+/// bits are written as what they stand for, and so are those of a network that rounds. Files appear under their names only when they are
+/// complete; those of an earlier model in the folder are removed then.
 ///
 /// # Errors
 /// When a file can't be written or a tensor can't be read from its device.
@@ -38,8 +39,9 @@ pub fn save_weights_in_shards(
 ) -> Result<(), ModelError> {
     // Hugging Face's format has no place for an adapter.
     let merged = decoder.adapter().map(|_| decoder.merged());
+    let plain = merged.as_ref().unwrap_or(decoder).dequantized().without_rounding();
     let mut named = Collect(Vec::new());
-    visit_params(merged.as_ref().unwrap_or(decoder), &mut named);
+    visit_params(&plain, &mut named);
     write_folder(dir, named.0.into_iter().map(NamedTensor::lazy).collect(), dtype, shard_bytes)
 }
 

@@ -1,6 +1,8 @@
-//! Where the reference data lies.
+//! Where the reference data lies, and what several tests look at.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+pub(crate) mod families;
 
 use std::path::{Path, PathBuf};
 

@@ -22,7 +22,7 @@ impl<'a> Chunk<'a> {
         temperature: &[f32],
         reference: Option<Tensor<2>>,
     ) -> Self {
-        let logits = layer.logits(hidden.clone());
+        let logits = layer.logits_and_slope(hidden.clone());
         let rows = LogitRows::new(logits.values, labels, temperature);
         Self { hidden, rows, slope: logits.slope, reference }
     }

@@ -5,14 +5,18 @@ use std::ops::Range;
 /// The last layer of a language model: from hidden states to logits.
 ///
 /// ```text
-/// logits = cap tanh(scale (h W^T + b) / cap)
+/// logits = cap tanh(scale (h W^T + u B^T + b) / cap)
 /// ```
 ///
-/// Soft capping is Gemma 2's, the scale Cohere's and Granite's.
+/// Soft capping is Gemma 2's, the scale Cohere's and Granite's. `u B^T` is the second half of an
+/// adapter's thin product: hidden states come as `[h, u]`, with `u = s h A^T` made by the model, so
+/// that no matrix of `W`'s size is formed.
 #[derive(Debug, Clone)]
 pub struct HeadLayer {
     /// Weight `[vocab, hidden]`.
     pub weight: Tensor<2>,
+    /// `B` `[vocab, r]`, which reads the last `r` columns of the hidden states.
+    pub thin: Option<Tensor<2>>,
     /// Bias `[vocab]`.
     pub bias: Option<Tensor<1>>,
     /// Factor of the logits.
@@ -40,11 +44,25 @@ pub(super) struct Logits {
 impl HeadLayer {
     /// A weight and nothing else.
     pub fn new(weight: Tensor<2>) -> Self {
-        Self { weight, bias: None, logit_scale: 1.0, softcap: None }
+        Self { weight, thin: None, bias: None, logit_scale: 1.0, softcap: None }
     }
 
-    pub(super) fn logits(&self, hidden: Tensor<2>) -> Logits {
-        let mut values = hidden.matmul(self.weight.clone().transpose());
+    /// Logits `[n, vocab]` of hidden states, all at once: for few rows.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use refire_objective::head::HeadLayer;
+    /// let device = Device::flex();
+    /// let layer = HeadLayer::new(Tensor::from_data([[1.0], [2.0]], &device));
+    /// let logits = layer.logits(Tensor::from_data([[3.0]], &device));
+    /// assert_eq!(logits.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 6.0]);
+    /// ```
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.logits_and_slope(hidden).values
+    }
+
+    pub(super) fn logits_and_slope(&self, hidden: Tensor<2>) -> Logits {
+        let mut values = self.read(hidden);
         if let Some(bias) = &self.bias {
             values = values + bias.clone().unsqueeze();
         }
@@ -57,7 +75,33 @@ impl HeadLayer {
         Logits { values: tanh * cap, slope: Some(slope) }
     }
 
-    /// From the gradient of the logits to that of `h W^T + b`.
+    /// `h W^T + u B^T`.
+    fn read(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let Some(thin) = &self.thin else {
+            return hidden.matmul(self.weight.clone().transpose());
+        };
+        let [h, u] = self.parts(hidden);
+        h.matmul(self.weight.clone().transpose()) + u.matmul(thin.clone().transpose())
+    }
+
+    /// Hidden states as `h` and `u`, which is empty where there is no thin part.
+    pub(super) fn parts(&self, hidden: Tensor<2>) -> [Tensor<2>; 2] {
+        let (all, width) = (hidden.dims()[1], self.weight.dims()[1]);
+        [hidden.clone().narrow(1, 0, width), hidden.narrow(1, width, all - width)]
+    }
+
+    /// From the gradient of `h W^T + u B^T + b` to that of the hidden states.
+    pub(super) fn d_hidden(&self, d: Tensor<2>) -> Tensor<2> {
+        match &self.thin {
+            Some(thin) => {
+                let parts = vec![d.clone().matmul(self.weight.clone()), d.matmul(thin.clone())];
+                Tensor::cat(parts, 1)
+            }
+            None => d.matmul(self.weight.clone()),
+        }
+    }
+
+    /// From the gradient of the logits to that of `h W^T + u B^T + b`.
     pub(super) fn d_product(&self, d_logits: Tensor<2>, slope: Option<Tensor<2>>) -> Tensor<2> {
         let d = match slope {
             Some(slope) => d_logits * slope,
@@ -70,8 +114,12 @@ impl HeadLayer {
     pub(super) fn check(&self, hidden: usize) -> Result<usize, ObjectiveError> {
         let [vocab, width] = self.weight.dims();
         let shape = |what, found, expected| Err(ObjectiveError::Shape { what, found, expected });
-        if hidden != width {
-            return shape("the head's weight", vec![vocab, width], vec![vocab, hidden]);
+        let rank = self.thin.as_ref().map_or(0, |thin| thin.dims()[1]);
+        if hidden != width + rank {
+            return shape("the head's weight", vec![vocab, width + rank], vec![vocab, hidden]);
+        }
+        if let Some(thin) = self.thin.as_ref().filter(|thin| thin.dims()[0] != vocab) {
+            return shape("the head's thin part", thin.dims().to_vec(), vec![vocab, rank]);
         }
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.dims() != [vocab]) {
             return shape("the head's bias", bias.dims().to_vec(), vec![vocab]);
@@ -104,7 +152,7 @@ impl HeadInput {
         let size = super::chunk_rows(self.layer.weight.dims()[0]);
         let chunk = |start: usize| {
             let rows = start..(start + size).min(n);
-            let logits = self.layer.logits(self.hidden.clone().slice([rows])).values;
+            let logits = self.layer.logits(self.hidden.clone().slice([rows]));
             logits.argmax(1).into_data().iter::<i64>().map(|id| id as u32).collect::<Vec<_>>()
         };
         (0..n).step_by(size).flat_map(chunk).collect()
@@ -112,7 +160,7 @@ impl HeadInput {
 
     /// Log-probabilities `[rows, vocab]` of some rows.
     pub(super) fn log_probs(&self, rows: Range<usize>, temperature: &[f32]) -> Tensor<2> {
-        let logits = self.layer.logits(self.hidden.clone().slice([rows])).values;
+        let logits = self.layer.logits(self.hidden.clone().slice([rows]));
         let scaled = match inverse(temperature, &logits) {
             Some(scale) => logits * scale,
             None => logits,

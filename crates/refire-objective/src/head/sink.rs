@@ -10,6 +10,8 @@ pub struct HeadGrads {
     pub hidden: Tensor<2>,
     /// `[vocab, hidden]`, unless the layer is frozen.
     pub weight: Option<Tensor<2>>,
+    /// `[vocab, r]`, where the layer has a thin part.
+    pub thin: Option<Tensor<2>>,
     /// `[vocab]`, where the layer has a bias and isn't frozen.
     pub bias: Option<Tensor<1>>,
 }
@@ -20,31 +22,39 @@ pub(super) struct GradSink<'a> {
     with_layer: bool,
     hidden: Vec<Tensor<2>>,
     weight: Option<Tensor<2>>,
+    thin: Option<Tensor<2>>,
     bias: Option<Tensor<1>>,
 }
 
 impl<'a> GradSink<'a> {
     pub(super) fn new(layer: &'a HeadLayer, with_layer: bool) -> Self {
-        Self { layer, with_layer, hidden: Vec::new(), weight: None, bias: None }
+        Self { layer, with_layer, hidden: Vec::new(), weight: None, thin: None, bias: None }
     }
 
     pub(super) fn add(&mut self, chunk: Chunk<'_>, needs: Needs, grads: HeadStats) {
         let (d, hidden) = chunk.d_product(self.layer, needs, grads);
-        if self.with_layer {
-            let part = d.clone().transpose().matmul(hidden);
+        let [h, u] = match &self.layer.thin {
+            Some(_) => self.layer.parts(hidden).map(Some),
+            None => [Some(hidden), None],
+        };
+        if let Some(u) = u {
+            self.thin = Some(sum(self.thin.take(), d.clone().transpose().matmul(u)));
+        }
+        if let Some(h) = h.filter(|_| self.with_layer) {
+            let part = d.clone().transpose().matmul(h);
             self.weight = Some(sum(self.weight.take(), part));
             if self.layer.bias.is_some() {
                 let part = d.clone().sum_dim(0).flatten(0, 1);
                 self.bias = Some(sum(self.bias.take(), part));
             }
         }
-        self.hidden.push(d.matmul(self.layer.weight.clone()));
+        self.hidden.push(self.layer.d_hidden(d));
     }
 
     pub(super) fn finish(self, hidden: &Tensor<2>) -> HeadGrads {
         let d_hidden =
             if self.hidden.is_empty() { hidden.zeros_like() } else { Tensor::cat(self.hidden, 0) };
-        HeadGrads { hidden: d_hidden, weight: self.weight, bias: self.bias }
+        HeadGrads { hidden: d_hidden, weight: self.weight, thin: self.thin, bias: self.bias }
     }
 }
 
