@@ -138,14 +138,14 @@ enum Rows {
     Lines(Lines),
     Elements(Elements),
     #[cfg(feature = "parquet")]
-    Table(super::parquet::Table),
+    Table(Box<super::parquet::Table>),
 }
 
 impl Rows {
     fn open(path: &Path, limit: usize) -> Result<Self, DataError> {
         #[cfg(feature = "parquet")]
         if super::parquet::is_parquet(path)? {
-            return Ok(Self::Table(super::parquet::Table::open(path)?));
+            return Ok(Self::Table(Box::new(super::parquet::Table::open(path)?)));
         }
         let mut file = compression::open(path)?;
         let unsupported = |reason: &str| DataError::Unsupported {
@@ -281,7 +281,7 @@ impl Reader {
             };
             bytes += match &raw.body {
                 Body::Bytes(bytes) | Body::Bad { shown: bytes, .. } => bytes.len(),
-                Body::Columns(_) => 1024,
+                Body::Columns(_) | Body::BadCell { .. } => 1024,
             };
             rows.push(raw);
         }
@@ -387,6 +387,9 @@ fn columns(raw: Raw) -> Result<Columns, Bad> {
         Body::Columns(columns) => Ok(Columns { line, columns, shown: Vec::new() }),
         Body::Bad { reason, shown } => {
             Err(Bad { line, error: FieldError::new("row", reason), shown })
+        }
+        Body::BadCell { field, reason } => {
+            Err(Bad { line, error: FieldError { field, reason }, shown: Vec::new() })
         }
     }
 }
