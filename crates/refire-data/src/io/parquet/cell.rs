@@ -27,7 +27,8 @@ pub(super) fn columns(
 }
 
 fn cell(array: &dyn Array, kind: &DataType, row: usize, path: &str) -> Result<Value, Bad> {
-    if array.is_null(row) {
+    // A column of nulls alone has no bits that say so.
+    if array.is_null(row) || *array.data_type() == DataType::Null {
         return Ok(Value::Null);
     }
     macro_rules! integer {
