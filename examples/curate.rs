@@ -29,7 +29,10 @@ struct Args {
     /// Files of a benchmark that must not be trained on.
     #[arg(long, num_args = 1..)]
     benchmark: Vec<PathBuf>,
-    /// Column of the question, in both; told from the columns if none is given.
+    /// Column of the benchmark's questions; that of `--prompt` if none is given.
+    #[arg(long)]
+    benchmark_prompt: Option<String>,
+    /// Column of the question; told from the columns if none is given.
     #[arg(long, requires = "completion")]
     prompt: Option<String>,
     /// Column of the answer.
@@ -58,7 +61,8 @@ fn benchmark(args: &Args) -> Result<Decontaminator, Failure> {
     let config = DecontaminationConfig { ngram: args.ngram, ..DecontaminationConfig::default() };
     let mut check = Decontaminator::new(config)?;
     for path in &args.benchmark {
-        let format = format(Kind::PromptOnly, &[(&args.prompt, "prompt")]);
+        let column = args.benchmark_prompt.clone().or_else(|| args.prompt.clone());
+        let format = format(Kind::PromptOnly, &[(&column, "prompt")]);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let reader = Reader::open(&[path], ReadConfig { format, ..ReadConfig::default() })?;
         for (row, record) in reader.enumerate() {
