@@ -2,7 +2,7 @@
 
 use crate::{Contamination, Decontaminator, ExactDedup, NearDedup, Profile, Trace, Words};
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, FixedSizeBinaryBuilder, Float64Array, Float64Builder, ListBuilder,
+    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float64Array, Float64Builder, ListBuilder,
     StringArray, StringBuilder, StructBuilder, UInt64Builder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
