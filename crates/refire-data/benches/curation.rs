@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../tests/common/planted.rs"]
+#[allow(dead_code, reason = "what is planted where is read by the tests")]
 mod planted;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

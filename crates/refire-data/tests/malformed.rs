@@ -422,7 +422,7 @@ fn unusual_rows_that_are_fine() {
 fn ids_that_stood_in_another_file() {
     let folder = tempfile::tempdir().unwrap();
     for (name, ids) in [("a.jsonl", ["1", "2"]), ("b.jsonl", ["2", "3"])] {
-        let rows = ids.map(|id| good(id)).join(&b'\n');
+        let rows = ids.map(good).join(&b'\n');
         std::fs::write(folder.path().join(name), rows).unwrap();
     }
     let (valid, errors) = read(folder.path(), config(OnBad::Error));
