@@ -166,8 +166,9 @@ impl Script {
     fn old(&self) -> Old {
         let old = self.old.clone();
         Box::new(move |batch: &TokenBatch| {
+            let segment = |row| batch.targets.iter().find(|t| t.row == row).unwrap().segment;
             let rows: Vec<&[f32]> =
-                (0..batch.rows).map(|row| old[&batch.expanded(row)].as_slice()).collect();
+                (0..batch.rows).map(|row| old[&batch.expanded(segment(row))].as_slice()).collect();
             padded::floats(rows, batch.width, &Device::flex())
         })
     }

@@ -4,11 +4,13 @@
 //! - `ci` runs every check a change must pass.
 //! - `soak` runs what is too long for `ci`.
 //! - `data` checks the features of `refire-data` that take too long to build for `ci`.
+//! - `bench-peers` compares speed and memory with PyTorch, transformers and TRL.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench_peers;
 mod ci;
 mod command;
 mod data;
@@ -41,6 +43,9 @@ enum Chore {
     /// Ten thousand submissions through the sandbox, and the quickstart over three seeds; fails when
     /// anything is left behind, or when training gains too little.
     Soak,
+    /// The same work in refire and in PyTorch, transformers and TRL, in turns: times, memory, and
+    /// which targets were missed.
+    BenchPeers(bench_peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,10 +60,11 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Error> {
     let metadata = Metadata::load()?;
-    match cli.chore {
+    match &cli.chore {
         Chore::Ci => ci::run(&metadata),
         Chore::Data => data::run(&metadata),
         Chore::Layers => layers::run(&metadata),
         Chore::Soak => soak::run(&metadata),
+        Chore::BenchPeers(options) => bench_peers::run(&metadata, options),
     }
 }

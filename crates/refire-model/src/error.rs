@@ -214,6 +214,9 @@ pub enum ModelError {
         /// Its value.
         value: f64,
     },
+    /// Tensors that don't fit together.
+    #[error(transparent)]
+    Kernel(refire_kernels::KernelError),
     /// A device operation failed.
     #[error("reading `{what}` from the device: {reason}")]
     Device {

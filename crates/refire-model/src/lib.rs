@@ -41,6 +41,7 @@ pub use error::ModelError;
 pub use gguf::{GgufFile, GgufTensor, GgufType, GgufValue};
 pub use nn::{Attention, Embedding, Expert, Layer, Linear, Mlp, RmsNorm, Routing};
 pub use pretrained::Pretrained;
+pub use refire_objective::Dtype;
 pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
 pub use text::{
     ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,

@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use burn::tensor::Device;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Device, Tensor};
 use refire_core::Needs;
 use refire_model::{
-    Decode, Decoder, Family, HostDecoder, KvCache, Learner, LearnerConfig, ModelConfig, Rows, Work,
-    load_weights,
+    Decode, Decoder, Family, HostDecoder, KvCache, Learner, LearnerConfig, MlpSpec, ModelConfig,
+    Rows, Work, load_weights,
 };
 use refire_objective::{Dtype, HeadQuery, Loss, Policy, TokenBatch};
 use serde_json::{Value, json};
@@ -112,10 +113,39 @@ fn decoded_token_by_token_with_and_without_a_shared_prefix() {
     });
 }
 
+/// Rounds matrices to bfloat16.
+struct Round;
+
+impl ModuleMapper for Round {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|x| if D == 2 { x.cast(DType::BF16).cast(DType::F32) } else { x })
+    }
+}
+
+#[test]
+fn stored_as_bf16_a_decoder_is_one_with_rounded_matrices() {
+    each(|decoder| {
+        if decoder.config.layers.iter().any(|layer| matches!(layer.mlp, MlpSpec::Experts(_))) {
+            // Routers are not rounded: what they choose is not continuous.
+            return;
+        }
+        let host = HostDecoder::stored(decoder, Dtype::Bf16).unwrap();
+        let exact = HostDecoder::new(&decoder.clone().map(&mut Round)).unwrap();
+        let logits = |host: &HostDecoder| read(host, &mut host.cache(None, 20), &TOKENS[..9]);
+        assert_eq!(logits(&host), logits(&exact));
+    });
+}
+
 #[test]
 fn the_same_bits_in_any_company() {
+    for dtype in [Dtype::F32, Dtype::Bf16] {
+        the_same_bits(dtype);
+    }
+}
+
+fn the_same_bits(dtype: Dtype) {
     each(|decoder| {
-        let host = HostDecoder::new(decoder).unwrap();
+        let host = HostDecoder::stored(decoder, dtype).unwrap();
         let rows: Vec<&[u32]> = (1..8).map(|n| &TOKENS[n..][..2 * n - 1]).collect();
         let alone: Vec<Vec<f32>> =
             rows.iter().map(|row| read(&host, &mut host.cache(None, 20), row)).collect();

@@ -1,4 +1,5 @@
 use crate::ObjectiveError;
+use std::collections::BTreeMap;
 
 /// A run of tokens, the continuation of its parent if it has one.
 ///
@@ -102,6 +103,40 @@ impl TokenBatch {
         batch
     }
 
+    /// As [`continuations`](Self::continuations), with each different context once: as a segment
+    /// that its rows' continuations have as their parent. A policy may then read a prompt once for
+    /// a whole group of completions.
+    ///
+    /// ```
+    /// use refire_objective::TokenBatch;
+    /// let group = [(&[1, 2][..], &[3][..]), (&[1, 2][..], &[4, 5][..])];
+    /// let batch = TokenBatch::shared(group);
+    /// assert_eq!((batch.rows, batch.width, batch.segments.len()), (2, 2, 3));
+    /// assert_eq!(batch.expanded(2), [1, 2, 4, 5]);
+    /// assert_eq!(batch.target_tokens()?, [3, 4, 5]);
+    /// # Ok::<(), refire_objective::ObjectiveError>(())
+    /// ```
+    pub fn shared<'a>(rows: impl IntoIterator<Item = (&'a [u32], &'a [u32])>) -> Self {
+        let mut batch = Self::default();
+        let mut contexts = BTreeMap::new();
+        for (context, continuation) in rows {
+            let row = batch.rows;
+            let parent = (!context.is_empty()).then(|| {
+                *contexts.entry(context).or_insert_with(|| {
+                    batch.segments.push(Segment { tokens: context.to_vec(), parent: None });
+                    batch.segments.len() - 1
+                })
+            });
+            let segment = batch.segments.len();
+            batch.segments.push(Segment { tokens: continuation.to_vec(), parent });
+            let target = |column| Target { segment, position: column, row, column };
+            batch.targets.extend((0..continuation.len()).map(target));
+            batch.rows += 1;
+            batch.width = batch.width.max(continuation.len());
+        }
+        batch
+    }
+
     /// One value per row, read at its last token: what a reward model judges.
     ///
     /// Values stand before the token that is their target, so a token follows each row; nothing
@@ -190,14 +225,19 @@ impl TokenBatch {
     /// A segment's tokens with those of its ancestors in front, as they are read: the full row it
     /// stands for.
     pub fn expanded(&self, segment: usize) -> Vec<u32> {
-        let edits = self.input_edit.tokens.as_deref();
-        self.chain(segment, |s| edits.map_or(&self.segments[s].tokens, |edits| &edits[s]))
+        self.chain(segment, |s| self.read(s))
     }
 
     /// The tokens that are blended into a segment's row; `None` without a blend.
     pub fn blended(&self, segment: usize) -> Option<Vec<u32>> {
         let blend = self.input_edit.blend.as_ref()?;
         Some(self.chain(segment, |s| &blend.tokens[s]))
+    }
+
+    /// A segment's own tokens as they are read.
+    pub fn read(&self, segment: usize) -> &[u32] {
+        let edits = self.input_edit.tokens.as_deref();
+        edits.map_or(&self.segments[segment].tokens, |edits| &edits[segment])
     }
 
     fn chain<'a>(&self, segment: usize, tokens: impl Fn(usize) -> &'a [u32]) -> Vec<u32> {

@@ -71,7 +71,7 @@ pub(crate) fn step_batch(step: &StepView<'_>, part: &[usize], device: &Device) -
     let rows: Vec<_> = part.iter().map(|row| all[*row]).collect();
     let masks: Vec<&[bool]> = part.iter().map(|row| step.mask[*row].as_slice()).collect();
     let mut tokens =
-        TokenBatch::continuations(rows.iter().map(|(_, p, c)| (&p.tokens[..], &c.tokens[..])));
+        TokenBatch::shared(rows.iter().map(|(_, p, c)| (&p.tokens[..], &c.tokens[..])));
     tokens.targets.retain(|target| masks[target.row][target.column]);
     let width = tokens.width.max(1);
     tokens.width = width;

@@ -6,6 +6,7 @@ pub use refire_core as core;
 pub use refire_data as data;
 pub use refire_dpo as dpo;
 pub use refire_grpo as grpo;
+pub use refire_kernels as kernels;
 pub use refire_math as math;
 pub use refire_model as model;
 pub use refire_objective as objective;

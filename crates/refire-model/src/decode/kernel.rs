@@ -4,69 +4,72 @@
 //! and adds the lanes in a fixed tree. A tile of several rows changes how often a weight is read,
 //! not how a sum is made.
 
+use super::product::{Job, Values, products, widen};
 use crate::Activation;
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
-/// Products below this many multiply-adds aren't worth a second thread.
-const PARALLEL: usize = 1 << 17;
-
-/// `y = x w^T + bias` for `x` `[m, k]`, `w` `[n, k]`, `y` `[m, n]`; `turned` is scratch.
+/// `y = x w^T + bias` for `x` `[m, k]`, `w` `[n, k]`, `y` `[m, n]`.
 pub(super) fn linear(
     x: &[f32],
-    w: &[f32],
+    w: Values<'_>,
     bias: Option<&[f32]>,
     y: &mut [f32],
-    [m, n, k]: [usize; 3],
-    turned: &mut Vec<f32>,
+    [n, k]: [usize; 2],
     parallel: bool,
 ) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    turned.resize(m * n, 0.0);
-    // Threads share the weight's rows; their results are contiguous in the turned product.
-    let threads = rayon::current_num_threads();
-    let part = if parallel && m * n * k >= PARALLEL { n.div_ceil(threads * 4).max(8) } else { n };
-    let block = |(out, rows): (&mut [f32], &[f32])| {
-        Arch::new().dispatch(Block { x, w: rows, y: out, m, k });
-    };
-    if part < n {
-        turned.par_chunks_mut(part * m).zip(w.par_chunks(part * k)).for_each(block);
-    } else {
-        block((turned, w));
-    }
-    for (row, out) in y.chunks_exact_mut(n).enumerate() {
-        out.iter_mut().zip(turned[row..].iter().step_by(m)).for_each(|(y, t)| *y = *t);
-        if let Some(bias) = bias {
-            out.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
-        }
-    }
+    let rows = y.chunks_exact_mut(n.max(1)).collect();
+    products(x, k, [(Job::plain(w, bias), rows)], parallel);
 }
 
-struct Block<'a> {
-    x: &'a [f32],
-    w: &'a [f32],
-    /// `[rows of w, m]`.
-    y: &'a mut [f32],
-    m: usize,
-    k: usize,
+/// All rows of `x` against some rows of a weight.
+pub(super) struct Tile<'a, 'b, 'y> {
+    /// `[m, k]`.
+    pub(super) x: &'a [f32],
+    /// `[n, k]`.
+    pub(super) weight: Values<'a>,
+    /// `[m][n]`.
+    pub(super) out: &'b mut [&'y mut [f32]],
+    pub(super) k: usize,
 }
 
-impl WithSimd for Block<'_> {
+impl WithSimd for Tile<'_, '_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, y, m, k } = self;
-        let mut outputs = y.chunks_exact_mut(4 * m);
-        let mut weights = w.chunks_exact(4 * k);
-        for (out, rows) in outputs.by_ref().zip(weights.by_ref()) {
-            columns::<S, 4>(simd, x, rows, out, m, k);
+        let Self { x, weight, out, k } = self;
+        if k == 0 {
+            return out.iter_mut().for_each(|row| row.fill(0.0));
         }
-        let rest = weights.remainder().chunks_exact(k);
-        for (out, rows) in outputs.into_remainder().chunks_exact_mut(m).zip(rest) {
-            columns::<S, 1>(simd, x, rows, out, m, k);
+        match weight {
+            Values::F32(w) => {
+                let mut rows = w.chunks_exact(4 * k);
+                let mut column = 0;
+                for four in rows.by_ref() {
+                    columns::<S, 4>(simd, x, four, out, column, k);
+                    column += 4;
+                }
+                for one in rows.remainder().chunks_exact(k) {
+                    columns::<S, 1>(simd, x, one, out, column, k);
+                    column += 1;
+                }
+            }
+            Values::Bf16(w) => {
+                let mut wide = vec![0.0; 4 * k];
+                let mut column = 0;
+                for rows in w.chunks(4 * k) {
+                    let wide = &mut wide[..rows.len()];
+                    widen(rows, wide);
+                    if rows.len() == 4 * k {
+                        columns::<S, 4>(simd, x, wide, out, column, k);
+                    } else {
+                        for (i, one) in wide.chunks_exact(k).enumerate() {
+                            columns::<S, 1>(simd, x, one, out, column + i, k);
+                        }
+                    }
+                    column += 4;
+                }
+            }
         }
     }
 }
@@ -77,34 +80,36 @@ fn columns<S: Simd, const N: usize>(
     simd: S,
     x: &[f32],
     w: &[f32],
-    out: &mut [f32],
-    m: usize,
+    out: &mut [&mut [f32]],
+    column: usize,
     k: usize,
 ) {
-    let mut i = 0;
+    let (m, mut i) = (out.len(), 0);
     // Sixteen sums stay in registers only where there are 32 of them.
     if S::REGISTER_COUNT >= 32 {
         while i + 4 <= m {
-            store(dots::<S, 4, N>(simd, &x[i * k..], w, k), out, m, i);
+            store(dots::<S, 4, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
             i += 4;
         }
     }
     while i + 2 <= m {
-        store(dots::<S, 2, N>(simd, &x[i * k..], w, k), out, m, i);
+        store(dots::<S, 2, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
         i += 2;
     }
     while i < m {
-        store(dots::<S, 1, N>(simd, &x[i * k..], w, k), out, m, i);
+        store(dots::<S, 1, N>(simd, &x[i * k..], w, k), &mut out[i..], column);
         i += 1;
     }
 }
 
 #[inline(always)]
-fn store<const M: usize, const N: usize>(tile: [[f32; N]; M], out: &mut [f32], m: usize, i: usize) {
-    for r in 0..M {
-        for j in 0..N {
-            out[j * m + i + r] = tile[r][j];
-        }
+fn store<const M: usize, const N: usize>(
+    tile: [[f32; N]; M],
+    out: &mut [&mut [f32]],
+    column: usize,
+) {
+    for (row, sums) in out.iter_mut().zip(tile) {
+        row[column..][..N].copy_from_slice(&sums);
     }
 }
 
@@ -232,8 +237,8 @@ mod tests {
         for [n, k] in [[7, 5], [64, 48], [513, 100]] {
             let (x, w, bias) = (random(70 * k, 1), random(n * k, 2), random(n, 3));
             let product = |m: usize, parallel| {
-                let (mut y, mut turned) = (vec![0.0; m * n], Vec::new());
-                linear(&x[..m * k], &w, Some(&bias), &mut y, [m, n, k], &mut turned, parallel);
+                let mut y = vec![0.0; m * n];
+                linear(&x[..m * k], Values::F32(&w), Some(&bias), &mut y, [n, k], parallel);
                 y
             };
             let all = product(70, false);

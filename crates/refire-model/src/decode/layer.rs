@@ -1,18 +1,20 @@
 //! A decoder's weights as the CPU reads them.
 
-use super::slice::Weight;
+use super::product::{Map, Values};
+use super::slice::{Matrix, Weight};
 use crate::nn::{MlpParts, Projections};
 use crate::{Layer, LayerSpec, Linear, Lora, ModelConfig, ModelError, MoeSpec, RmsNorm};
+use refire_objective::Dtype;
 use std::sync::Arc;
 
 /// Some rows of a matrix `[rows, columns]`, with their biases.
 pub(super) struct HostLinear {
-    weight: Arc<Weight>,
+    weight: Arc<Matrix>,
     bias: Option<Arc<Weight>>,
     lora: Option<Arc<HostLora>>,
     first: usize,
     pub(super) rows: usize,
-    columns: usize,
+    pub(super) columns: usize,
 }
 
 /// An adapter, as two thin products.
@@ -38,12 +40,17 @@ pub(super) struct LoraRows<'a> {
 }
 
 impl HostLinear {
-    pub(super) fn weight(&self) -> &[f32] {
-        &self.weight.get()[self.first * self.columns..][..self.rows * self.columns]
+    pub(super) fn weight(&self) -> Values<'_> {
+        self.weight.get().part(self.first * self.columns, self.rows * self.columns)
     }
 
     pub(super) fn bias(&self) -> Option<&[f32]> {
         self.bias.as_ref().map(|bias| &bias.get()[self.first..][..self.rows])
+    }
+
+    /// Without its adapter.
+    pub(super) fn map(&self) -> Map<'_> {
+        Map { weight: self.weight(), bias: self.bias() }
     }
 
     pub(super) fn lora(&self) -> Option<LoraRows<'_>> {
@@ -56,13 +63,13 @@ impl HostLinear {
         })
     }
 
-    fn new(what: &str, linear: &Linear) -> Result<Self, ModelError> {
+    fn new(what: &str, linear: &Linear, dtype: Dtype) -> Result<Self, ModelError> {
         let [rows, columns] = linear.weight.val().dims();
         let bias = match &linear.bias {
             Some(bias) => Some(Arc::new(Weight::new(what, bias.val())?)),
             None => None,
         };
-        let weight = Arc::new(Weight::new(what, linear.weight.val())?);
+        let weight = Arc::new(Matrix::new(what, linear.weight.val(), dtype)?);
         let lora = linear.lora.as_ref().map(|lora| HostLora::new(what, lora, linear));
         let lora = lora.transpose()?.map(Arc::new);
         Ok(Self { weight, bias, lora, first: 0, rows, columns })
@@ -109,8 +116,8 @@ pub(super) struct HostGated {
 }
 
 impl HostGated {
-    fn new(maps: [(&str, &Linear); 3]) -> Result<Self, ModelError> {
-        let [gate, up, down] = maps.map(|(what, linear)| HostLinear::new(what, linear));
+    fn new(maps: [(&str, &Linear); 3], dtype: Dtype) -> Result<Self, ModelError> {
+        let [gate, up, down] = maps.map(|(what, linear)| HostLinear::new(what, linear, dtype));
         Ok(Self { gate: gate?, up: up?, down: down? })
     }
 }
@@ -137,6 +144,7 @@ impl HostLayer {
         spec: &LayerSpec,
         rope: Option<usize>,
         config: &ModelConfig,
+        dtype: Dtype,
     ) -> Result<Self, ModelError> {
         let (attention, norms) = (&layer.self_attn, layer.norms(spec.norms));
         let optional = |found: Option<&RmsNorm>| found.map(norm).transpose();
@@ -147,44 +155,48 @@ impl HostLayer {
             after_mlp: optional(norms.after_mlp)?,
             qkv: match attention.projections()? {
                 Projections::Separate([q, k, v]) => [
-                    HostLinear::new("q_proj", q)?,
-                    HostLinear::new("k_proj", k)?,
-                    HostLinear::new("v_proj", v)?,
+                    HostLinear::new("q_proj", q, dtype)?,
+                    HostLinear::new("k_proj", k, dtype)?,
+                    HostLinear::new("v_proj", v, dtype)?,
                 ],
                 Projections::Fused(fused) => {
                     let [q, kv] = config.projection_widths();
-                    HostLinear::new("qkv_proj", fused)?.split([q, kv, kv])
+                    HostLinear::new("qkv_proj", fused, dtype)?.split([q, kv, kv])
                 }
             },
             q_norm: optional(attention.q_norm.as_ref())?,
             k_norm: optional(attention.k_norm.as_ref())?,
-            o: HostLinear::new("o_proj", &attention.o_proj)?,
-            mlp: mlp(layer, spec)?,
+            o: HostLinear::new("o_proj", &attention.o_proj, dtype)?,
+            mlp: mlp(layer, spec, dtype)?,
             rope,
             window: spec.window,
         })
     }
 }
 
-fn mlp(layer: &Layer, spec: &LayerSpec) -> Result<HostMlp, ModelError> {
+fn mlp(layer: &Layer, spec: &LayerSpec, dtype: Dtype) -> Result<HostMlp, ModelError> {
     let named = ["gate_proj", "up_proj", "down_proj"];
     let gated = |maps: [&Linear; 3]| {
         let [gate, up, down] = maps;
-        HostGated::new([(named[0], gate), (named[1], up), (named[2], down)])
+        HostGated::new([(named[0], gate), (named[1], up), (named[2], down)], dtype)
     };
     match (layer.mlp.parts()?, spec.mlp) {
         (MlpParts::Separate { gate, up, down }, _) => gated([gate, up, down]).map(HostMlp::Dense),
         (MlpParts::Fused { gate_up, down }, _) => {
-            let both = HostLinear::new("gate_up_proj", gate_up)?;
+            let both = HostLinear::new("gate_up_proj", gate_up, dtype)?;
             let width = both.rows / 2;
             let [gate, up] = both.split([width, width]);
-            let down = HostLinear::new(named[2], down)?;
+            let down = HostLinear::new(named[2], down, dtype)?;
             Ok(HostMlp::Dense(HostGated { gate, up, down }))
         }
         (MlpParts::Experts { router, experts }, crate::MlpSpec::Experts(spec)) => {
             let maps = experts.iter().map(|e| gated([&e.gate_proj, &e.up_proj, &e.down_proj]));
             let experts = maps.collect::<Result<_, _>>()?;
-            Ok(HostMlp::Experts { router: HostLinear::new("gate", router)?, experts, spec })
+            Ok(HostMlp::Experts {
+                router: HostLinear::new("gate", router, Dtype::F32)?,
+                experts,
+                spec,
+            })
         }
         (MlpParts::Experts { .. }, crate::MlpSpec::Dense { .. }) => {
             Err(ModelError::Weights { reason: "experts in a layer that has none" })

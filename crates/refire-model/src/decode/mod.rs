@@ -5,6 +5,7 @@ mod cache;
 mod host;
 mod kernel;
 mod layer;
+mod product;
 mod run;
 mod slice;
 mod turns;

@@ -4,6 +4,7 @@ use super::attend::Attend;
 use super::host::HostDecoder;
 use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
 use super::layer::{HostGated, HostLayer, HostLinear, HostMlp, LoraRows};
+use super::product::{Job, Values, products};
 use super::slice::Weight;
 use super::turns::Table;
 use super::{KvCache, Work};
@@ -33,7 +34,6 @@ struct Scratch {
     parallel: bool,
     gate: Vec<f32>,
     up: Vec<f32>,
-    turned: Vec<f32>,
     scores: Vec<f32>,
     /// Inputs and outputs of one expert.
     sent: Vec<f32>,
@@ -64,7 +64,6 @@ impl<'a> Run<'a> {
                 parallel,
                 gate: Vec::new(),
                 up: Vec::new(),
-                turned: Vec::new(),
                 scores: Vec::new(),
                 sent: Vec::new(),
                 returned: Vec::new(),
@@ -99,7 +98,7 @@ impl<'a> Run<'a> {
         let embedding = self.host.embedding.get();
         let tokens = work.iter().flat_map(|w| w.tokens);
         for (x, token) in self.x.chunks_exact_mut(width).zip(tokens) {
-            x.copy_from_slice(&embedding[*token as usize * width..][..width]);
+            embedding.part(*token as usize * width, width).copy_to(x);
             if scale != 1.0 {
                 x.iter_mut().for_each(|x| *x *= scale);
             }
@@ -123,10 +122,8 @@ impl<'a> Run<'a> {
     }
 
     fn project(&mut self, layer: &HostLayer) {
-        let [q, k, v] = &layer.qkv;
-        self.scratch.apply(q, &self.normed, &mut self.q);
-        self.scratch.apply(k, &self.normed, &mut self.k);
-        self.scratch.apply(v, &self.normed, &mut self.v);
+        let outputs = [&mut self.q, &mut self.k, &mut self.v];
+        self.scratch.apply_all(layer.qkv.each_ref(), &self.normed, outputs);
         // A norm as wide as a head is one of each head.
         for (norm, values) in [(&layer.q_norm, &mut self.q), (&layer.k_norm, &mut self.k)] {
             if let Some(norm) = norm {
@@ -239,7 +236,7 @@ impl<'a> Run<'a> {
     }
 
     fn logits(&mut self, work: &mut [Work<'_>]) {
-        let (h, vocab) = (self.config.hidden_size, self.config.vocab_size);
+        let h = self.config.hidden_size;
         let mut last = Vec::with_capacity(work.len() * h);
         let mut row = 0;
         for item in work.iter() {
@@ -249,15 +246,10 @@ impl<'a> Run<'a> {
         let mut normed = vec![0.0; last.len()];
         rms_norm(&last, self.host.norm.get(), self.eps, &mut normed);
         let weight = self.host.head.as_ref().unwrap_or(&self.host.embedding).get();
-        let shape = [work.len(), vocab, h];
-        let mut logits = vec![0.0; work.len() * vocab];
-        let scratch = &mut self.scratch;
-        linear(&normed, weight, None, &mut logits, shape, &mut scratch.turned, scratch.parallel);
+        let rows = work.iter_mut().map(|item| &mut *item.logits).collect();
+        products(&normed, h, [(Job::plain(weight, None), rows)], self.scratch.parallel);
         if let Some(cap) = self.config.final_softcap {
-            soft_cap(&mut logits, cap as f32);
-        }
-        for (item, logits) in work.iter_mut().zip(logits.chunks_exact(vocab)) {
-            item.logits.copy_from_slice(logits);
+            work.iter_mut().for_each(|item| soft_cap(item.logits, cap as f32));
         }
     }
 }
@@ -265,18 +257,31 @@ impl<'a> Run<'a> {
 impl Scratch {
     /// `y = x W^T + b`.
     fn apply(&mut self, map: &HostLinear, x: &[f32], y: &mut Vec<f32>) {
-        let weight = map.weight();
-        let columns = weight.len() / map.rows.max(1);
+        self.apply_all([map], x, [y]);
+    }
+
+    /// The same for several maps of one input at once.
+    fn apply_all<const N: usize>(
+        &mut self,
+        maps: [&HostLinear; N],
+        x: &[f32],
+        mut outputs: [&mut Vec<f32>; N],
+    ) {
+        let columns = maps.first().map_or(1, |map| map.columns);
         let m = x.len() / columns.max(1);
-        y.resize(m * map.rows, 0.0);
-        let shape = [m, map.rows, columns];
-        let Some(lora) = map.lora() else {
-            return linear(x, weight, map.bias(), y, shape, &mut self.turned, self.parallel);
-        };
-        linear(x, weight, None, y, shape, &mut self.turned, self.parallel);
-        self.adapt(&lora, x, y, [m, map.rows, columns]);
-        if let Some(bias) = map.bias() {
-            y.chunks_exact_mut(map.rows).for_each(|row| add(row, bias));
+        let jobs = maps.iter().zip(&mut outputs).map(|(map, y)| {
+            y.resize(m * map.rows, 0.0);
+            // What an adapter scales is the product without the bias.
+            let bias = map.bias().filter(|_| map.lora().is_none());
+            (Job::plain(map.weight(), bias), y.chunks_exact_mut(map.rows.max(1)).collect())
+        });
+        products(x, columns, jobs, self.parallel);
+        for (map, y) in maps.into_iter().zip(outputs) {
+            let Some(lora) = map.lora() else { continue };
+            self.adapt(&lora, x, y, [m, map.rows, columns]);
+            if let Some(bias) = map.bias() {
+                y.chunks_exact_mut(map.rows).for_each(|row| add(row, bias));
+            }
         }
     }
 
@@ -286,9 +291,9 @@ impl Scratch {
             (std::mem::take(&mut self.thin), std::mem::take(&mut self.adapted));
         thin.resize(m * lora.rank, 0.0);
         delta.resize(m * n, 0.0);
-        let (turned, parallel) = (&mut self.turned, self.parallel);
-        linear(x, lora.a, None, &mut thin, [m, lora.rank, k], turned, parallel);
-        linear(&thin, lora.b, None, &mut delta, [m, n, lora.rank], turned, parallel);
+        let (a, b, parallel) = (Values::F32(lora.a), Values::F32(lora.b), self.parallel);
+        linear(x, a, None, &mut thin, [lora.rank, k], parallel);
+        linear(&thin, b, None, &mut delta, [n, lora.rank], parallel);
         add_to(y, &delta, lora.scale);
         if let Some(factors) = lora.factors {
             for row in y.chunks_exact_mut(n) {
@@ -300,9 +305,17 @@ impl Scratch {
 
     fn gated(&mut self, maps: &HostGated, x: &[f32], y: &mut Vec<f32>, config: &ModelConfig) {
         let (mut gate, mut up) = (std::mem::take(&mut self.gate), std::mem::take(&mut self.up));
-        self.apply(&maps.gate, x, &mut gate);
-        self.apply(&maps.up, x, &mut up);
-        gated(&mut gate, &up, config.activation);
+        let both = [&maps.gate, &maps.up];
+        if both.iter().any(|map| map.lora().is_some()) {
+            self.apply_all(both, x, [&mut gate, &mut up]);
+            gated(&mut gate, &up, config.activation);
+        } else {
+            let [first, second] = both.map(HostLinear::map);
+            let job = Job { map: first, gate: Some((second, config.activation)) };
+            gate.resize(x.len() / maps.gate.columns.max(1) * maps.gate.rows, 0.0);
+            let rows = gate.chunks_exact_mut(maps.gate.rows.max(1)).collect();
+            products(x, maps.gate.columns, [(job, rows)], self.parallel);
+        }
         self.apply(&maps.down, &gate, y);
         (self.gate, self.up) = (gate, up);
     }

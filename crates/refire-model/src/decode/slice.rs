@@ -1,6 +1,10 @@
+use super::product::Values;
 use crate::ModelError;
 use crate::weights::host_values;
 use burn::tensor::Tensor;
+use half::bf16;
+use rayon::prelude::*;
+use refire_objective::Dtype;
 
 /// A weight as a slice: a handle on the tensor's own memory where the device is the CPU, a copy
 /// elsewhere.
@@ -28,6 +32,38 @@ impl Weight {
             #[cfg(feature = "flex")]
             Self::Shared(tensor) => tensor.storage(),
             Self::Copied(values) => values,
+        }
+    }
+}
+
+/// A matrix as the decoder stores it: where it is, or rounded.
+pub(super) enum Matrix {
+    Exact(Weight),
+    Bf16(Vec<bf16>),
+}
+
+impl Matrix {
+    pub(super) fn new<const D: usize>(
+        what: &str,
+        tensor: Tensor<D>,
+        dtype: Dtype,
+    ) -> Result<Self, ModelError> {
+        let weight = Weight::new(what, tensor)?;
+        match dtype {
+            Dtype::F32 => Ok(Self::Exact(weight)),
+            Dtype::Bf16 => {
+                Ok(Self::Bf16(weight.get().par_iter().map(|x| bf16::from_f32(*x)).collect()))
+            }
+            Dtype::F16 => {
+                Err(ModelError::Weights { reason: "a decoder stores its weights as f32 or bf16" })
+            }
+        }
+    }
+
+    pub(super) fn get(&self) -> Values<'_> {
+        match self {
+            Self::Exact(weight) => Values::F32(weight.get()),
+            Self::Bf16(values) => Values::Bf16(values),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The network.
 
 mod build;
+mod packed;
 mod params;
 mod pooled;
 mod rows;
 
+pub(crate) use packed::Packed;
 pub(crate) use params::{
     MapParam, VisitParam, map_params, train_only, visit_params, visit_trained,
 };
@@ -17,6 +19,7 @@ use crate::{ModelConfig, ModelError};
 use build::normals;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+use packed::ids;
 use refire_objective::head::HeadLayer;
 use std::sync::Arc;
 
@@ -96,7 +99,7 @@ impl Decoder {
     /// # Errors
     /// For token ids beyond the embedding and rows beyond the context.
     pub fn hidden(&self, rows: &Rows) -> Result<Tensor<2>, ModelError> {
-        Ok(self.hidden_with(rows, EmbeddingEdit::default())?.0)
+        Ok(self.hidden_and_routing(rows)?.0)
     }
 
     /// Hidden states as from [`hidden`](Self::hidden), and how tokens were sent to experts; `None`
@@ -108,26 +111,54 @@ impl Decoder {
         &self,
         rows: &Rows,
     ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
-        self.hidden_with(rows, EmbeddingEdit::default())
+        let (hidden, routing) = self.packed(&Packed::rows(rows), EmbeddingEdit::default())?;
+        Ok((rows.pad(hidden), routing))
     }
 
-    /// With embeddings that are edited first.
-    pub(crate) fn hidden_with(
+    /// Hidden states of packed tokens, `[n, hidden]`, with embeddings that are edited first.
+    pub(crate) fn packed(
         &self,
-        rows: &Rows,
+        packed: &Packed,
         edit: EmbeddingEdit<'_>,
     ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
-        rows.check(&self.config)?;
-        let weight = self.model.embed_tokens.weight.val();
-        let (device, dtype) = (weight.device(), weight.dtype());
-        if rows.is_empty() {
-            return Ok((Tensor::zeros([0, self.config.hidden_size], (&device, dtype)), None));
+        if packed.len() == 0 {
+            let weight = self.model.embed_tokens.weight.val();
+            let like = (&weight.device(), weight.dtype());
+            return Ok((Tensor::zeros([0, self.config.hidden_size], like), None));
         }
-        let positions = Positions::new(&self.config, rows, &device, dtype);
-        let mut x = self.model.embed_tokens.forward(rows.ids(&device));
+        let positions = self.positions(packed)?;
+        let mut x = self.embed(packed, edit)?;
+        let mut routing: Option<Routing> = None;
+        for (index, layer) in self.model.layers.iter().enumerate() {
+            let (y, sent) = layer.forward(x, index, &positions, &self.config)?;
+            x = y;
+            routing = Routing::joined(routing, sent);
+        }
+        Ok((self.model.norm.forward(x), routing))
+    }
+
+    /// What layers need to know of packed tokens' places.
+    ///
+    /// # Errors
+    /// For token ids beyond the embedding and rows beyond the context.
+    pub(crate) fn positions(&self, packed: &Packed) -> Result<Positions, ModelError> {
+        packed.check(&self.config)?;
+        let weight = self.model.embed_tokens.weight.val();
+        Ok(Positions::new(&self.config, packed, &weight.device(), weight.dtype()))
+    }
+
+    /// What the first layer reads, `[n, hidden]`.
+    pub(crate) fn embed(
+        &self,
+        packed: &Packed,
+        edit: EmbeddingEdit<'_>,
+    ) -> Result<Tensor<2>, ModelError> {
+        let device = self.model.embed_tokens.weight.val().device();
+        let mut x = self.model.embed_tokens.forward(ids(&packed.tokens, &device));
         if let Some((other, share)) = edit.blend {
             other.check(&self.config)?;
-            x = x * (1.0 - share) + self.model.embed_tokens.forward(other.ids(&device)) * *share;
+            let other = self.model.embed_tokens.forward(ids(&other.tokens, &device));
+            x = x * (1.0 - share) + other * *share;
         }
         if self.config.embedding_scale != 1.0 {
             x = x * self.config.embedding_scale;
@@ -135,16 +166,7 @@ impl Decoder {
         if let Some(noise) = edit.noise {
             x = x + noise;
         }
-        let mut routing: Option<Routing> = None;
-        for (index, layer) in self.model.layers.iter().enumerate() {
-            let (y, sent) = layer.forward(x, rows.len(), index, &positions, &self.config)?;
-            x = y;
-            routing = match (routing, sent) {
-                (Some(routing), Some(sent)) => Some(routing.and(sent)),
-                (routing, sent) => routing.or(sent),
-            };
-        }
-        Ok((self.model.norm.forward(x), routing))
+        Ok(x)
     }
 
     /// All logits of one row, `[time, vocab]`: for tests and tools, not for training.
@@ -173,8 +195,8 @@ impl Decoder {
 /// Changes to the embeddings before the first layer, in this order.
 #[derive(Default)]
 pub(crate) struct EmbeddingEdit<'a> {
-    /// Rows of the same lengths whose embeddings are mixed in, and their share.
-    pub(crate) blend: Option<&'a (Rows, f64)>,
-    /// Added, `[rows * time, hidden]`.
+    /// Tokens of the same layout whose embeddings are mixed in, and their share.
+    pub(crate) blend: Option<&'a (Packed, f64)>,
+    /// Added, `[n, hidden]`.
     pub(crate) noise: Option<Tensor<2>>,
 }

@@ -1,7 +1,8 @@
 use crate::{ModelConfig, ModelError};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
-/// Rows of token ids of different lengths, read as one right-padded batch.
+/// Rows of token ids of different lengths. The network reads them one after another, without pads;
+/// what it gives is laid out as one right-padded batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows(Vec<Vec<u32>>);
 
@@ -63,14 +64,22 @@ impl Rows {
         Ok(())
     }
 
-    /// `[rows * width]` ids; pads read token 0, whose hidden state nobody looks at.
-    pub(crate) fn ids(&self, device: &Device) -> Tensor<1, Int> {
-        let width = self.width();
-        let mut ids = vec![0_i64; self.len() * width];
-        for (padded, row) in ids.chunks_exact_mut(width).zip(&self.0) {
-            padded.iter_mut().zip(row).for_each(|(slot, id)| *slot = i64::from(*id));
+    /// Packed hidden states `[n, hidden]` as those of right-padded rows, `[rows * width, hidden]`;
+    /// pads have zeros.
+    pub(crate) fn pad(&self, packed: Tensor<2>) -> Tensor<2> {
+        let ([n, hidden], width, device) = (packed.dims(), self.width(), packed.device());
+        if n == self.len() * width {
+            return packed;
         }
-        let n = ids.len();
-        Tensor::from_data(TensorData::new(ids, [n]), device)
+        let (mut places, mut next) = (Vec::with_capacity(self.len() * width), 0);
+        for (index, row) in self.0.iter().enumerate() {
+            places.extend((next..next + row.len()).map(|place| place as i64));
+            places.resize((index + 1) * width, n as i64);
+            next += row.len();
+        }
+        let zeros = Tensor::zeros([1, hidden], (&device, packed.dtype()));
+        let count = places.len();
+        let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, [count]), &device);
+        Tensor::cat(vec![packed, zeros], 0).select(0, places)
     }
 }

@@ -2,7 +2,8 @@ use super::positions::Sight;
 use super::{INCOMPLETE, Linear, RmsNorm};
 use crate::{LayerSpec, ModelConfig, ModelError, QkNorm};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
+use refire_kernels::{AttentionOptions, attention};
 
 /// Causal grouped-query attention; which of the optional parts are there depends on the family.
 #[derive(Module, Debug)]
@@ -38,37 +39,29 @@ impl Attention {
         }
     }
 
-    /// `[rows * time, hidden]` to the same.
+    /// `[n, hidden]` to the same.
     pub(super) fn forward(
         &self,
         x: Tensor<2>,
-        rows: usize,
         sight: &Sight<'_>,
         spec: &LayerSpec,
         config: &ModelConfig,
     ) -> Result<Tensor<2>, ModelError> {
         let (n, d) = (x.dims()[0], config.head_dim);
-        let (time, heads, kv) = (n / rows, config.num_attention_heads, config.num_key_value_heads);
+        let (heads, kv) = (config.num_attention_heads, config.num_key_value_heads);
         let [q, k, v] = self.project(x, config)?;
-        let split = |y: Tensor<2>, heads| y.reshape([rows, time, heads, d]);
         let prepare = |y, norm: &Option<RmsNorm>, heads| {
-            sight.rotate(split(normalized(y, norm, spec.qk_norm, d), heads))
+            sight.rotate(normalized(y, norm, spec.qk_norm, d).reshape([n, heads, d]))
         };
-        let q = prepare(q, &self.q_norm, heads);
-        let k = prepare(k, &self.k_norm, kv).swap_dims(1, 2);
-        let v = split(v, kv).swap_dims(1, 2);
-        // Query heads that share a key head become rows of one product: keys are never repeated.
-        let groups = heads / kv;
-        let q = q * config.attention.scale;
-        let q = q.swap_dims(1, 2).reshape([rows, kv, groups * time, d]);
-        let scores = q.matmul(k.swap_dims(2, 3));
-        let scores = match config.attention.softcap {
-            Some(cap) => (scores * cap.recip()).tanh() * cap,
-            None => scores,
+        let (q, k) = (prepare(q, &self.q_norm, heads), prepare(k, &self.k_norm, kv));
+        let options = AttentionOptions {
+            scale: config.attention.scale,
+            window: spec.window,
+            softcap: config.attention.softcap,
         };
-        let mixed = softmax(scores + sight.mask.clone(), 3).matmul(v);
-        let joined = mixed.reshape([rows, heads, time, d]).swap_dims(1, 2);
-        Ok(self.o_proj.forward(joined.reshape([n, heads * d])))
+        let mixed = attention(q, k, v.reshape([n, kv, d]), sight.layout, &options);
+        let mixed = mixed.map_err(ModelError::Kernel)?;
+        Ok(self.o_proj.forward(mixed.reshape([n, heads * d])))
     }
 
     /// Queries, keys and values, `[n, heads * d]` each.

@@ -46,11 +46,10 @@ impl Layer {
         }
     }
 
-    /// `[rows * time, hidden]` to the same; and where tokens were sent, if there are experts.
+    /// `[n, hidden]` to the same; and where tokens were sent, if there are experts.
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
-        rows: usize,
         index: usize,
         positions: &Positions,
         config: &ModelConfig,
@@ -58,10 +57,10 @@ impl Layer {
         let (spec, sight) = (&config.layers[index], positions.layer(index));
         let norms = self.norms(spec.norms);
         let normed = normalized(norms.before_attention, x.clone());
-        let mixed = self.self_attn.forward(normed, rows, &sight, spec, config)?;
+        let mixed = self.self_attn.forward(normed, &sight, spec, config)?;
         let x = x + normalized(norms.after_attention, mixed);
         let normed = normalized(norms.before_mlp, x.clone());
-        let (fed, routing) = self.mlp.forward(normed, &sight, &spec.mlp, config.activation)?;
+        let (fed, routing) = self.mlp.forward(normed, &spec.mlp, config.activation)?;
         Ok((x + normalized(norms.after_mlp, fed), routing))
     }
 }

@@ -1,8 +1,8 @@
-use super::positions::Sight;
 use super::{INCOMPLETE, Linear, Routing, moe};
 use crate::{Activation, MlpSpec, ModelError};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+use refire_kernels::{geglu, swiglu};
 
 /// A feed-forward layer: `down(act(gate(x)) * up(x))`, or a mixture of experts of that form.
 ///
@@ -57,7 +57,6 @@ impl Mlp {
     pub(super) fn forward(
         &self,
         x: Tensor<2>,
-        sight: &Sight<'_>,
         spec: &MlpSpec,
         act: Activation,
     ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
@@ -66,11 +65,11 @@ impl Mlp {
             (MlpParts::Fused { gate_up, down }, _) => {
                 let y = gate_up.forward(x);
                 let width = y.dims()[1] / 2;
-                let gate = activate(y.clone().narrow(1, 0, width), act);
-                down.forward(gate * y.narrow(1, width, width))
+                let (gate, up) = (y.clone().narrow(1, 0, width), y.narrow(1, width, width));
+                down.forward(joined(gate, up, act))
             }
             (MlpParts::Experts { router, experts }, MlpSpec::Experts(spec)) => {
-                return moe::forward(router, experts, x, spec, act, sight.real)
+                return moe::forward(router, experts, x, spec, act)
                     .map(|(y, routing)| (y, Some(routing)));
             }
             (MlpParts::Experts { .. }, MlpSpec::Dense { .. }) => return Err(INCOMPLETE),
@@ -92,20 +91,12 @@ pub(crate) fn is_expert(path: &str) -> bool {
 }
 
 fn gated(gate: &Linear, up: &Linear, down: &Linear, x: Tensor<2>, act: Activation) -> Tensor<2> {
-    let gate = activate(gate.forward(x.clone()), act);
-    down.forward(gate * up.forward(x))
+    down.forward(joined(gate.forward(x.clone()), up.forward(x), act))
 }
 
-fn activate(x: Tensor<2>, act: Activation) -> Tensor<2> {
+fn joined(gate: Tensor<2>, up: Tensor<2>, act: Activation) -> Tensor<2> {
     match act {
-        Activation::Silu => activation::silu(x),
-        Activation::GeluTanh => gelu_tanh(x),
+        Activation::Silu => swiglu(gate, up),
+        Activation::GeluTanh => geglu(gate, up),
     }
-}
-
-/// The tanh form of GELU, as `gelu_pytorch_tanh`.
-fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
-    let cube = x.clone() * x.clone() * x.clone();
-    let inner = (x.clone() + cube * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
-    x * (inner.tanh() + 1.0) * 0.5
 }

@@ -18,7 +18,7 @@ pub(crate) use routing::{router_weights, softmax};
 
 use crate::{Lora, ModelError};
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 /// A linear map; `weight` is `[out, in]` as on disk.
 #[derive(Module, Debug)]
@@ -37,10 +37,10 @@ impl Linear {
         let weight = self.weight.val();
         let y = match &self.lora {
             Some(lora) => {
-                let y = x.clone().matmul(weight.clone().transpose());
+                let y = refire_kernels::linear(x.clone(), weight.clone());
                 lora.forward(y, x, &weight)
             }
-            None => x.matmul(weight.transpose()),
+            None => refire_kernels::linear(x, weight),
         };
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
@@ -79,17 +79,7 @@ pub struct RmsNorm {
 impl RmsNorm {
     /// Normalises `[n, width]`; in 32 bits, whatever the format of `x`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let (dtype, weight) = (x.dtype(), self.weight.val());
-        if dtype == DType::F32 {
-            return self.normalized(x, weight);
-        }
-        self.normalized(x.cast(DType::F32), weight.cast(DType::F32)).cast(dtype)
-    }
-
-    fn normalized(&self, x: Tensor<2>, weight: Tensor<1>) -> Tensor<2> {
-        let scale = ((x.clone() * x.clone()).mean_dim(1) + self.eps).sqrt();
-        let weight = if self.offset { weight + 1.0 } else { weight };
-        x / scale * weight.unsqueeze()
+        refire_kernels::rms_norm(x, self.weight.val(), self.eps, self.offset)
     }
 }
 

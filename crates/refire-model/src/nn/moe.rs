@@ -16,13 +16,12 @@ pub(super) fn forward(
     x: Tensor<2>,
     spec: &MoeSpec,
     act: Activation,
-    real: &[bool],
 ) -> Result<(Tensor<2>, Routing), ModelError> {
     let ([n, hidden], device) = (x.dims(), x.device());
     let probabilities = softmax(router.forward(x.clone()), 1);
     let host = host_values("the router's probabilities", probabilities.clone())?;
     let plan = Plan::new(&host, spec);
-    let routing = plan.routing(probabilities.clone(), real);
+    let routing = plan.routing(probabilities.clone());
     let indices = |indices: &[usize]| positions(indices, &device);
     let outputs = plan.tokens.iter().zip(experts).filter(|(tokens, _)| !tokens.is_empty());
     let outputs =
@@ -41,7 +40,6 @@ pub(super) fn forward(
 
 /// Which tokens go where.
 struct Plan {
-    active: usize,
     /// `[n, active]`: each token's experts.
     chosen: Vec<usize>,
     /// Each expert's tokens.
@@ -69,24 +67,14 @@ impl Plan {
         let starts: Vec<usize> = starts.collect();
         let places = chosen.iter().zip(ranks).map(|(expert, rank)| starts[*expert] + rank);
         let places = places.collect();
-        Self { active: spec.active, chosen, tokens, places }
+        Self { chosen, tokens, places }
     }
 
-    fn routing(&self, probabilities: Tensor<2>, real: &[bool]) -> Routing {
-        let mut counts = vec![0.0; self.tokens.len()];
-        for (experts, _) in self.chosen.chunks_exact(self.active).zip(real).filter(|(_, r)| **r) {
-            experts.iter().for_each(|expert| counts[*expert] += 1.0);
-        }
-        let tokens = real.iter().filter(|real| **real).count();
-        let summed = if tokens == real.len() {
-            probabilities
-        } else {
-            let mask: Vec<f32> = real.iter().map(|real| f32::from(u8::from(*real))).collect();
-            let like = (&probabilities.device(), probabilities.dtype());
-            probabilities * Tensor::from_data(TensorData::new(mask, [real.len(), 1]), like)
-        };
-        let probabilities = summed.sum_dim(0).flatten(0, 1);
-        Routing { probabilities, counts, tokens: tokens as f64 }
+    fn routing(&self, probabilities: Tensor<2>) -> Routing {
+        let counts = self.tokens.iter().map(|tokens| tokens.len() as f64).collect();
+        let tokens = probabilities.dims()[0] as f64;
+        let probabilities = probabilities.sum_dim(0).flatten(0, 1);
+        Routing { probabilities, counts, tokens }
     }
 }
 

@@ -38,8 +38,21 @@ impl Routing {
         (like.clone() * factors).sum()
     }
 
+    /// Without graph.
+    pub(crate) fn inner(&self) -> Self {
+        Self { probabilities: self.probabilities.clone().inner(), ..self.clone() }
+    }
+
+    /// Joins those that are there.
+    pub(crate) fn joined(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a.and(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
     /// Joins two layers' or batches' routings.
-    pub(crate) fn and(self, other: Self) -> Self {
+    fn and(self, other: Self) -> Self {
         Self {
             probabilities: self.probabilities + other.probabilities,
             counts: self.counts.iter().zip(&other.counts).map(|(a, b)| a + b).collect(),

@@ -1,4 +1,5 @@
 use burn::tensor::Tensor;
+use refire_kernels::{AdamWStep, adamw};
 use refire_objective::ObjectiveError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,32 +71,31 @@ pub(crate) struct AdamW {
 }
 
 impl AdamW {
-    /// The updated parameter; `steps` must already count this update.
+    /// The updated parameter; `steps` must already count this update. The gradient counts times
+    /// `scale`.
     pub(crate) fn update<const D: usize>(
         &mut self,
         config: &AdamWConfig,
         path: &str,
         weight: Tensor<D>,
         grad: Tensor<1>,
+        scale: f64,
         rate: f64,
     ) -> Tensor<D> {
-        let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let correct = |beta: f64| 1.0 - beta.powi(t);
         let dims = weight.dims();
-        let (mean, square) = match self.moments.remove(path) {
-            Some(Moments { mean, square }) => (
-                mean * config.beta1 + grad.clone() * (1.0 - config.beta1),
-                square * config.beta2 + grad.clone() * grad * (1.0 - config.beta2),
-            ),
-            None => {
-                (grad.clone() * (1.0 - config.beta1), grad.clone() * grad * (1.0 - config.beta2))
-            }
+        let count = dims.iter().product::<usize>();
+        let step = AdamWStep {
+            beta1: config.beta1,
+            beta2: config.beta2,
+            eps: config.eps,
+            rate,
+            decay: if D == 1 { 0.0 } else { rate * config.weight_decay },
+            grad_scale: scale,
+            step: self.steps,
         };
-        let root = square.clone().sqrt() / correct(config.beta2).sqrt() + config.eps;
-        let delta = mean.clone() / root * (rate / correct(config.beta1));
+        let moments = self.moments.remove(path).map(|Moments { mean, square }| [mean, square]);
+        let (weight, [mean, square]) = adamw(&step, weight.reshape([count]), grad, moments);
         self.moments.insert(path.to_owned(), Moments { mean, square });
-        let decay = if D == 1 { 0.0 } else { rate * config.weight_decay };
-        let kept = if decay == 0.0 { weight } else { weight * (1.0 - decay) };
-        kept - delta.reshape(dims)
+        weight.reshape(dims)
     }
 }

@@ -1,7 +1,9 @@
 //! From a token batch to hidden states at its targets, and from flat statistics to `[rows, time]`.
 
-use crate::decoder::EmbeddingEdit;
-use crate::{Decoder, ModelError, Routing, Rows};
+use super::chain::Chain;
+use super::runs::Runs;
+use crate::decoder::{EmbeddingEdit, Packed};
+use crate::{Decoder, ModelConfig, ModelError, Routing};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use refire_core::{BoxError, KlDirection, Needs, Purpose, Stream};
@@ -10,12 +12,12 @@ use refire_objective::{HeadQuery, InputNoise, ObjectiveError, TokenBatch, TokenS
 
 /// A batch as the network reads it.
 pub(crate) struct Plan {
-    rows: Rows,
+    packed: Packed,
     /// Noise on the embeddings.
     noise: Option<Noise>,
     /// Other tokens whose embeddings are mixed in, and their share.
-    blend: Option<(Rows, f64)>,
-    /// Where each target's hidden state lies among `rows * width`.
+    blend: Option<(Packed, f64)>,
+    /// Where each target's hidden state lies among the packed tokens.
     sources: Vec<usize>,
     /// Where each target goes among the result's `rows * width`.
     places: Vec<usize>,
@@ -41,6 +43,7 @@ impl Plan {
         batch: &TokenBatch,
         temperature: &[f32],
         shards: usize,
+        config: &ModelConfig,
     ) -> Result<Vec<Self>, BoxError> {
         batch.validate()?;
         let (found, expected) = (temperature.len(), batch.rows);
@@ -49,7 +52,7 @@ impl Plan {
             return Err(ObjectiveError::Count { what, found, expected }.into());
         }
         let labels = batch.target_tokens()?;
-        // Only segments with targets are read; their ancestors are part of their rows.
+        // Only segments with targets are read, and what they continue.
         let mut by_segment = vec![Vec::new(); batch.segments.len()];
         for (index, target) in batch.targets.iter().enumerate() {
             by_segment[target.segment].push(index);
@@ -57,35 +60,35 @@ impl Plan {
         let read: Vec<usize> =
             (0..by_segment.len()).filter(|s| !by_segment[*s].is_empty()).collect();
         let size = read.len().div_ceil(shards.max(1)).max(1);
-        let plan = |segments: &[usize]| {
-            let rows = Rows::new(segments.iter().map(|s| batch.expanded(*s)).collect());
-            let width = rows.width();
-            let result = [batch.rows, batch.width];
-            let blend = blend(batch, segments);
-            let mut plan =
-                Self { result, noise: noise(batch, segments), blend, ..Self::empty(rows) };
-            for (row, segment) in segments.iter().enumerate() {
-                let start = row * width + batch.offset(*segment);
+        let plan = |segments: &[usize]| -> Result<Self, BoxError> {
+            let runs = Runs::new(batch, segments, config);
+            let mut plan = Self {
+                result: [batch.rows, batch.width],
+                noise: noise(batch, segments),
+                blend: runs.blend(batch)?,
+                ..Self::empty(runs.read(batch)?)
+            };
+            for segment in segments {
                 for index in &by_segment[*segment] {
                     let target = &batch.targets[*index];
-                    plan.sources.push(start + target.position - 1);
+                    plan.sources.push(runs.source(batch, target, &plan.packed.layout));
                     plan.places.push(target.row * batch.width + target.column);
                     plan.targets.push(*index);
                     plan.labels.push(labels[*index]);
                     plan.temperature.push(temperature[target.row]);
                 }
             }
-            plan
+            Ok(plan)
         };
         if read.is_empty() {
-            return Ok(vec![plan(&[])]);
+            return Ok(vec![plan(&[])?]);
         }
-        Ok(read.chunks(size).map(plan).collect())
+        read.chunks(size).map(plan).collect()
     }
 
-    fn empty(rows: Rows) -> Self {
+    fn empty(packed: Packed) -> Self {
         Self {
-            rows,
+            packed,
             noise: None,
             blend: None,
             sources: Vec::new(),
@@ -101,21 +104,36 @@ impl Plan {
         self.sources.is_empty()
     }
 
-    /// Hidden states at the targets, `[n, hidden]`, tracked if the decoder's weights are.
+    /// Hidden states at the targets, `[n, hidden]`.
     pub(crate) fn hidden(&self, decoder: &Decoder) -> Result<Tensor<2>, ModelError> {
-        Ok(self.hidden_and_routing(decoder)?.0)
+        let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.packed, decoder));
+        let edit = EmbeddingEdit { blend: self.blend.as_ref(), noise };
+        Ok(self.at_targets(decoder.packed(&self.packed, edit)?.0))
     }
 
-    /// Hidden states at the targets, and how all tokens were sent to experts.
-    pub(crate) fn hidden_and_routing(
+    /// The pass of a decoder that is in training, and how tokens were sent to experts.
+    pub(super) fn chain(
         &self,
         decoder: &Decoder,
-    ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
-        let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.rows, decoder));
+        recompute: bool,
+    ) -> Result<(Chain, Option<Routing>), ModelError> {
+        let noise = self.noise.as_ref().map(|noise| noise.tensor(&self.packed, decoder));
         let edit = EmbeddingEdit { blend: self.blend.as_ref(), noise };
-        let (hidden, routing) = decoder.hidden_with(&self.rows, edit)?;
+        Chain::forward(decoder.clone(), &self.packed, edit, recompute)
+    }
+
+    /// Of all hidden states, those before the targets.
+    pub(super) fn at_targets(&self, hidden: Tensor<2>) -> Tensor<2> {
         let sources = positions(&self.sources, &hidden.device());
-        Ok((hidden.select(0, sources), routing))
+        hidden.select(0, sources)
+    }
+
+    /// The reverse for gradients.
+    pub(super) fn spread_targets(&self, grad: Tensor<2>) -> Tensor<2> {
+        let shape = [self.packed.len(), grad.dims()[1]];
+        let all = Tensor::zeros(shape, (&grad.device(), grad.dtype()));
+        let sources: Vec<u32> = self.sources.iter().map(|source| *source as u32).collect();
+        refire_kernels::add_rows(all, &sources, grad)
     }
 
     /// The head over these targets; `reference` covers those of the whole batch.
@@ -125,7 +143,6 @@ impl Plan {
         decoder: &Decoder,
         reference: Option<&HeadInput>,
     ) -> Head<'_> {
-        let hidden = hidden.inner();
         let reference = reference.map(|all| HeadInput {
             hidden: all.hidden.clone().select(0, positions(&self.targets, &hidden.device())),
             layer: all.layer.clone(),
@@ -161,33 +178,28 @@ impl Plan {
 }
 
 impl Noise {
-    /// `[rows * width, hidden]`; each token has draws of its own, whatever else is in the batch.
-    fn tensor(&self, rows: &Rows, decoder: &Decoder) -> Tensor<2> {
-        let (width, hidden) = (rows.width(), decoder.config.hidden_size);
-        let mut values = vec![0.0_f32; rows.len() * width * hidden];
-        let of_rows = values.chunks_exact_mut(width * hidden).zip(rows.as_slice());
-        for ((row, tokens), segment) in of_rows.zip(&self.segments) {
-            let scale = self.alpha / ((tokens.len() * hidden) as f64).sqrt();
-            for (position, token) in row.chunks_exact_mut(hidden).take(tokens.len()).enumerate() {
+    /// `[n, hidden]`; each token has draws of its own, whatever else is in the batch.
+    fn tensor(&self, packed: &Packed, decoder: &Decoder) -> Tensor<2> {
+        let hidden = decoder.config.hidden_size;
+        let mut values = vec![0.0_f32; packed.len() * hidden];
+        for (row, segment) in self.segments.iter().enumerate() {
+            let places = packed.layout.places(row);
+            let scale = self.alpha / ((places.len() * hidden) as f64).sqrt();
+            let tokens = &mut values[places.start * hidden..places.end * hidden];
+            for (position, token) in tokens.chunks_exact_mut(hidden).enumerate() {
                 let (purpose, id) = (Purpose::named("neftune"), *segment as u64);
                 let mut draws = Stream::new(self.seed, purpose, 0, id, position as u64);
                 token.iter_mut().for_each(|x| *x = ((2.0 * draws.uniform() - 1.0) * scale) as f32);
             }
         }
-        let data = TensorData::new(values, [rows.len() * width, hidden]);
-        Tensor::from_data(data, &decoder.model.embed_tokens.weight.val().device())
+        let data = TensorData::new(values, [packed.len(), hidden]);
+        Tensor::from_data(data, &decoder.model.embed_tokens.weight.val().inner().device())
     }
 }
 
 fn noise(batch: &TokenBatch, segments: &[usize]) -> Option<Noise> {
     let InputNoise { alpha, seed } = batch.input_edit.noise?;
     Some(Noise { alpha, seed, segments: segments.to_vec() })
-}
-
-fn blend(batch: &TokenBatch, segments: &[usize]) -> Option<(Rows, f64)> {
-    let share = batch.input_edit.blend.as_ref()?.share;
-    let rows: Option<Vec<Vec<u32>>> = segments.iter().map(|s| batch.blended(*s)).collect();
-    Some((Rows::new(rows?), share))
 }
 
 /// The decoder's last layer, untracked.
@@ -232,7 +244,7 @@ pub(crate) fn token_stats(
     query: &HeadQuery<'_>,
     shards: usize,
 ) -> Result<TokenStats, BoxError> {
-    let plans = Plan::shards(batch, query.temperature, shards)?;
+    let plans = Plan::shards(batch, query.temperature, shards, &decoder.config)?;
     let reference = reference(batch, query)?;
     let stats = plans.par_iter().map(|plan| {
         if plan.is_empty() {
@@ -251,14 +263,14 @@ pub(crate) fn head_input(
     batch: &TokenBatch,
     shards: usize,
 ) -> Result<HeadInput, BoxError> {
-    let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards)?;
+    let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards, &decoder.config)?;
     let plans: Vec<_> = plans.into_iter().filter(|plan| !plan.is_empty()).collect();
     let layer = layer(decoder);
     let (device, width) = (layer.weight.device(), decoder.config.hidden_size);
     if plans.is_empty() {
         return Ok(HeadInput { hidden: Tensor::zeros([0, width], &device), layer });
     }
-    let hidden = plans.par_iter().map(|plan| plan.hidden(decoder).map(Tensor::inner));
+    let hidden = plans.par_iter().map(|plan| plan.hidden(decoder));
     let hidden = Tensor::cat(hidden.collect::<Result<Vec<_>, _>>()?, 0);
     let mut order = vec![0; batch.targets.len()];
     let read = plans.iter().flat_map(|plan| &plan.targets);

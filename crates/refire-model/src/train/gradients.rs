@@ -1,6 +1,7 @@
+use crate::ModelError;
 use crate::decoder::{VisitParam, visit_params};
 use crate::nn::is_expert;
-use crate::{Decoder, ModelError};
+use burn::module::Module;
 use burn::tensor::{Gradients, Tensor};
 use std::collections::BTreeMap;
 
@@ -9,9 +10,25 @@ use std::collections::BTreeMap;
 pub(crate) struct GradientSum(BTreeMap<String, Tensor<1>>);
 
 impl GradientSum {
-    /// Adds what a backward pass left for the decoder's parameters.
-    pub(crate) fn add_all(&mut self, decoder: &Decoder, grads: &Gradients) {
-        visit_params(decoder, &mut Collect { sum: self, grads });
+    /// Adds what a backward pass left for the parameters of a module at this path.
+    pub(crate) fn add_all<M: Module>(&mut self, path: &str, module: &M, grads: &Gradients) {
+        visit_params(module, &mut Collect { sum: self, at: path, grads });
+    }
+
+    /// Adds rows to the gradient of a matrix `[count, width]`.
+    pub(crate) fn add_rows(
+        &mut self,
+        path: &str,
+        [count, width]: [usize; 2],
+        at: &[u32],
+        rows: Tensor<2>,
+    ) {
+        let sum = match self.0.remove(path) {
+            Some(sum) => sum.reshape([count, width]),
+            None => Tensor::zeros([count, width], (&rows.device(), rows.dtype())),
+        };
+        let sum = refire_kernels::add_rows(sum, at, rows).reshape([count * width]);
+        self.0.insert(path.to_owned(), sum);
     }
 
     /// Adds to one parameter's gradient.
@@ -41,7 +58,7 @@ impl GradientSum {
     /// L2 norm of each parameter's gradient.
     pub(crate) fn norms(&self) -> Result<BTreeMap<String, f64>, ModelError> {
         let norms = self.0.iter().map(|(path, grad)| {
-            let square = (grad.clone() * grad.clone()).sum().try_into_scalar::<f32>();
+            let square = refire_kernels::square_sum(grad).try_into_scalar::<f32>();
             let square = square.map_err(|error| ModelError::Device {
                 what: format!("gradient norm of {path}"),
                 reason: error.to_string(),
@@ -54,11 +71,13 @@ impl GradientSum {
 
 struct Collect<'a> {
     sum: &'a mut GradientSum,
+    at: &'a str,
     grads: &'a Gradients,
 }
 
 impl VisitParam for Collect<'_> {
     fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        let path = &format!("{}.{path}", self.at);
         let count = tensor.dims().iter().product::<usize>();
         match tensor.grad(self.grads) {
             Some(grad) => self.sum.add(path, grad.reshape([count])),

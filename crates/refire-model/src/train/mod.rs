@@ -1,6 +1,7 @@
 //! Training a decoder: gradients, optimiser, and the policy made of them.
 
 mod adamw;
+mod chain;
 mod forward;
 mod frozen;
 mod gradients;
@@ -9,6 +10,7 @@ mod learner;
 mod moving;
 mod muon;
 mod optimiser;
+mod runs;
 mod shard;
 mod state;
 mod value;

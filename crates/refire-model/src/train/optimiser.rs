@@ -29,15 +29,19 @@ impl Update<'_> {
         weight: Tensor<D>,
         grad: Tensor<1>,
     ) -> Tensor<D> {
-        let dims = weight.dims();
+        let (dims, scale) = (weight.dims(), self.scale);
         let muon = self.config.muon.as_ref().filter(|muon| muon.claims(path, D));
         match (muon, &dims[..]) {
             (Some(config), [rows, cols]) => {
                 let weight = weight.reshape([*rows, *cols]);
+                let grad = if scale < 1.0 { grad * scale } else { grad };
                 let weight = self.optimiser.muon.update(config, path, weight, grad, self.rate);
                 weight.reshape(dims)
             }
-            _ => self.optimiser.adamw.update(&self.config.adamw, path, weight, grad, self.rate),
+            _ => {
+                let config = &self.config.adamw;
+                self.optimiser.adamw.update(config, path, weight, grad, scale, self.rate)
+            }
         }
     }
 }
@@ -45,7 +49,6 @@ impl Update<'_> {
 impl MapParam for Update<'_> {
     fn map<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) -> Tensor<D> {
         let Some(grad) = self.gradients.get(path) else { return tensor };
-        let grad = if self.scale < 1.0 { grad * self.scale } else { grad };
         Tensor::from_inner(self.updated(path, tensor.inner(), grad)).require_grad()
     }
 }

@@ -1,27 +1,34 @@
+use super::chain::{Balance, Chain};
 use super::forward::Plan;
 use super::gradients::GradientSum;
-use crate::{Decoder, Routing};
+use crate::{Decoder, ModelError, Routing};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use refire_core::BoxError;
 use refire_objective::head::{Head, HeadGrads, HeadInput};
 
-/// Some rows of a batch on their way through the network, with weights that are leaves of a graph
+/// Some rows of a batch on their way through the network, with weights that are leaves of graphs
 /// of their own: graphs that share leaves can't run at once.
 pub(super) struct Shard<'a> {
     pub(super) plan: &'a Plan,
     pub(super) decoder: Decoder,
+    /// At the targets, without graph.
     pub(super) hidden: Tensor<2>,
+    chain: Chain,
     routing: Option<Routing>,
-    /// What is added to the objective: this shard's part of the loss that balances experts.
-    auxiliary: Option<Tensor<1>>,
+    balance: Option<Balance>,
 }
 
 impl<'a> Shard<'a> {
-    pub(super) fn forward(plan: &'a Plan, weights: &Decoder) -> Result<Self, BoxError> {
+    pub(super) fn forward(
+        plan: &'a Plan,
+        weights: &Decoder,
+        recompute: bool,
+    ) -> Result<Self, BoxError> {
         let decoder = weights.clone().train();
-        let (hidden, routing) = plan.hidden_and_routing(&decoder)?;
-        Ok(Self { plan, decoder, hidden, routing, auxiliary: None })
+        let (chain, routing) = plan.chain(&decoder, recompute)?;
+        let hidden = plan.at_targets(chain.hidden());
+        Ok(Self { plan, decoder, hidden, chain, routing, balance: None })
     }
 
     /// Adds the loss that balances experts over the whole batch to its shards' objectives, and
@@ -34,13 +41,13 @@ impl<'a> Shard<'a> {
         let counts: Vec<f64> = counts.reduce(add)?;
         let parts = shards.iter_mut().filter_map(|shard| {
             let loss = shard.routing.take()?.loss_among(&counts, tokens);
-            shard.auxiliary = Some(loss.clone() * coefficient);
-            Some(loss.inner())
+            shard.balance = Some(Balance { counts: counts.clone(), tokens, coefficient });
+            Some(loss)
         });
         parts.reduce(|a, b| a + b)
     }
 
-    /// The head over detached hidden states.
+    /// The head over the hidden states.
     pub(super) fn head(&self, reference: Option<&HeadInput>) -> Head<'_> {
         self.plan.head(self.hidden.clone(), &self.decoder, reference)
     }
@@ -50,24 +57,24 @@ impl<'a> Shard<'a> {
         self.decoder.head_weight().is_require_grad()
     }
 
-    /// Backward through the body from the head's gradients.
-    pub(super) fn backward((shard, head): (Self, HeadGrads)) -> GradientSum {
-        let surrogate = (shard.hidden.clone() * Tensor::from_inner(head.hidden)).sum();
-        let surrogate = match &shard.auxiliary {
-            Some(auxiliary) => surrogate + auxiliary.clone(),
-            None => surrogate,
-        };
-        let mut gradients = shard.gradients(surrogate);
+    /// Gradients of all parameters, from the head's.
+    pub(super) fn backward((shard, head): (Self, HeadGrads)) -> Result<GradientSum, ModelError> {
+        let mut gradients = GradientSum::default();
+        // First: where head and embedding are one, the embedding's part is added to this.
         if let Some(weight) = head.weight {
             gradients.add(shard.decoder.head_path(), weight.flatten(0, 1));
         }
-        gradients
+        shard.body(head.hidden, &mut gradients)?;
+        Ok(gradients)
     }
 
-    /// Gradients of all parameters by one backward pass.
-    pub(super) fn gradients(&self, surrogate: Tensor<1>) -> GradientSum {
-        let mut gradients = GradientSum::default();
-        gradients.add_all(&self.decoder, &surrogate.backward());
-        gradients
+    /// Adds the gradients of the body, from that of the hidden states at the targets.
+    pub(super) fn body(
+        self,
+        grad: Tensor<2>,
+        gradients: &mut GradientSum,
+    ) -> Result<(), ModelError> {
+        let grad = self.plan.spread_targets(grad);
+        self.chain.backward(grad, self.balance.as_ref(), gradients)
     }
 }

@@ -1,4 +1,5 @@
 use super::forward::Plan;
+use super::gradients::GradientSum;
 use super::learner::{NO_SHARDS, report};
 use super::shard::Shard;
 use super::{Learner, LearnerConfig, WeightHandle};
@@ -79,15 +80,21 @@ impl Critic for ValueLearner {
         loss: &mut dyn FnMut(Tensor<2>) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
         self.0.check_adapter()?;
-        let plans = Plan::shards(batch, &vec![1.0; batch.rows], self.0.shards())?;
+        let weights = self.0.weights.with(|decoder, _| decoder.valid())?;
+        let temperature = vec![1.0; batch.rows];
+        let plans = Plan::shards(batch, &temperature, self.0.shards(), &weights.config)?;
         if plans.iter().all(Plan::is_empty) {
             let zeros = Tensor::zeros([batch.rows, batch.width], &Policy::device(&self.0));
             return report(&loss(zeros)?);
         }
-        let weights = self.0.weights.with(|decoder, _| decoder.valid())?;
-        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights));
+        let recompute = self.0.config.gradient_checkpointing;
+        let shards = plans.par_iter().map(|plan| Shard::forward(plan, &weights, recompute));
         let shards: Vec<Shard<'_>> = shards.collect::<Result<_, _>>()?;
-        let scores = shards.iter().map(|shard| score(&shard.decoder, shard.hidden.clone()));
+        let leaves: Vec<Tensor<2>> = shards
+            .iter()
+            .map(|shard| Tensor::from_inner(shard.hidden.clone()).require_grad())
+            .collect();
+        let scores = shards.iter().zip(&leaves).map(|(s, leaf)| score(&s.decoder, leaf.clone()));
         let scores: Vec<Tensor<1>> = scores.collect::<Result<_, _>>()?;
         let spread = shards.iter().zip(&scores).map(|(s, v)| s.plan.spread(v.clone().inner()));
         let values = spread.reduce(|a, b| a + b).ok_or(NO_SHARDS)?;
@@ -96,11 +103,21 @@ impl Critic for ValueLearner {
         let report = report(&loss)?;
         let grads = loss.total.is_tracked().then(|| values.grad(&loss.total.backward())).flatten();
         if let Some(grads) = grads {
-            let backward = |(shard, scores): (Shard<'_>, Tensor<1>)| {
+            let backward = |(shard, (leaf, scores)): (Shard<'_>, (Tensor<2>, Tensor<1>))| {
                 let grads = Tensor::from_inner(shard.plan.gather(grads.clone()));
-                shard.gradients((scores * grads).sum())
+                let found = (scores * grads).sum().backward();
+                let mut gradients = GradientSum::default();
+                if let Some(head) = &shard.decoder.score {
+                    gradients.add_all("score", head, &found);
+                }
+                let none = || shard.hidden.zeros_like();
+                let hidden = leaf.grad(&found).unwrap_or_else(none);
+                shard.body(hidden, &mut gradients)?;
+                Ok(gradients)
             };
-            self.0.add(shards.into_par_iter().zip(scores).map(backward).collect());
+            let of_heads = leaves.into_iter().zip(scores).collect::<Vec<_>>();
+            let sums = shards.into_par_iter().zip(of_heads).map(backward);
+            self.0.add(sums.collect::<Result<_, ModelError>>()?);
         }
         Ok(report)
     }
@@ -166,7 +183,7 @@ fn score(decoder: &Decoder, hidden: Tensor<2>) -> Result<Tensor<1>, ModelError> 
 }
 
 fn values(decoder: &Decoder, batch: &TokenBatch, shards: usize) -> Result<Tensor<2>, BoxError> {
-    let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards)?;
+    let plans = Plan::shards(batch, &vec![1.0; batch.rows], shards, &decoder.config)?;
     let parts = plans.par_iter().map(|plan| {
         if plan.is_empty() {
             let device = decoder.head_weight().inner().device();

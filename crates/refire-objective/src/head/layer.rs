@@ -34,7 +34,7 @@ pub struct HeadInput {
 pub(super) struct Logits {
     pub(super) values: Tensor<2>,
     /// `d capped / d uncapped = 1 - tanh^2`, where there is a cap.
-    slope: Option<Tensor<2>>,
+    pub(super) slope: Option<Tensor<2>>,
 }
 
 impl HeadLayer {
@@ -58,9 +58,9 @@ impl HeadLayer {
     }
 
     /// From the gradient of the logits to that of `h W^T + b`.
-    pub(super) fn d_product(&self, d_logits: Tensor<2>, logits: &Logits) -> Tensor<2> {
-        let d = match &logits.slope {
-            Some(slope) => d_logits * slope.clone(),
+    pub(super) fn d_product(&self, d_logits: Tensor<2>, slope: Option<Tensor<2>>) -> Tensor<2> {
+        let d = match slope {
+            Some(slope) => d_logits * slope,
             None => d_logits,
         };
         if self.logit_scale == 1.0 { d } else { d * self.logit_scale }

@@ -20,12 +20,14 @@ mod chunk;
 mod divergence;
 mod layer;
 mod sink;
+mod walk;
 
 pub use layer::{HeadInput, HeadLayer};
 pub use sink::HeadGrads;
+pub use walk::Walk;
 
 use crate::{ObjectiveError, Stats};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use chunk::Chunk;
 use refire_core::Needs;
 use sink::GradSink;
@@ -33,8 +35,9 @@ use std::ops::Range;
 
 /// Logits that a chunk may hold: 4 Mi, so that a small vocabulary takes few chunks.
 const CHUNK_LOGITS: usize = 1 << 22;
-/// Fewer rows than this lose more in accumulating the weight's gradient than they save.
-const MIN_CHUNK_ROWS: usize = 256;
+/// Fewer rows than this lose more in accumulating the weight's gradient than they save: a chunk's
+/// logits take no more memory than that gradient where the width is this or more.
+const MIN_CHUNK_ROWS: usize = 512;
 
 /// Rows of logits that exist at a time, for a vocabulary of this size.
 pub fn chunk_rows(vocab: usize) -> usize {
@@ -142,9 +145,8 @@ impl<'a> Head<'a> {
         (0..n).step_by(size).map(move |start| start..(start + size).min(n))
     }
 
-    fn chunk(&self, rows: Range<usize>) -> Chunk {
-        let (n, device) = (rows.len(), self.hidden.device());
-        let labels = indices(&self.labels[rows.clone()], &device).reshape([n, 1]);
+    fn chunk(&self, rows: Range<usize>) -> Chunk<'_> {
+        let labels = &self.labels[rows.clone()];
         let temperature = &self.temperature[rows.clone()];
         let reference = self.reference.as_ref().map(|r| r.log_probs(rows.clone(), temperature));
         let hidden = self.hidden.clone().slice([rows]);
@@ -189,11 +191,4 @@ impl<'a> Head<'a> {
             (None, None) => Ok(()),
         }
     }
-}
-
-/// Token ids as an integer tensor.
-fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
-    let n = ids.len();
-    Tensor::from_data(TensorData::new(ids, [n]), device)
 }

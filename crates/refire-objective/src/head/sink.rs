@@ -28,7 +28,7 @@ impl<'a> GradSink<'a> {
         Self { layer, with_layer, hidden: Vec::new(), weight: None, bias: None }
     }
 
-    pub(super) fn add(&mut self, chunk: Chunk, needs: Needs, grads: HeadStats) {
+    pub(super) fn add(&mut self, chunk: Chunk<'_>, needs: Needs, grads: HeadStats) {
         let (d, hidden) = chunk.d_product(self.layer, needs, grads);
         if self.with_layer {
             let part = d.clone().transpose().matmul(hidden);

@@ -1,7 +1,9 @@
 use refire_core::{CoreError, Purpose};
+use refire_model::Dtype;
 use serde::{Deserialize, Serialize};
 
-/// How a [`LocalEngine`](crate::LocalEngine) works; none of it but `purpose` changes what is drawn.
+/// How a [`LocalEngine`](crate::LocalEngine) works; none of it but `purpose` and
+/// `decode_dtype` changes what is drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
@@ -12,6 +14,10 @@ pub struct EngineConfig {
     /// Tokens that the caches of one model hold at most, those of prompts included; a completion
     /// waits until there is room. Unlimited but for the slots if not given.
     pub max_cache_tokens: Option<usize>,
+    /// How matrices are stored for decoding: as they are, or as bf16, which reads half of the bytes
+    /// per token, keeps a copy of its own, and moves log-probabilities away from the trainer's by
+    /// the rounding of weights.
+    pub decode_dtype: Dtype,
     /// What the draws are for, part of their key: `"rollout"`, `"evaluation"`, or your own.
     pub purpose: String,
 }
@@ -24,6 +30,7 @@ impl Default for EngineConfig {
             max_slots: 512,
             max_prefill_tokens: 4096,
             max_cache_tokens: None,
+            decode_dtype: Dtype::F32,
             purpose: "rollout".to_owned(),
         }
     }
@@ -55,6 +62,10 @@ impl EngineConfig {
         if self.purpose.is_empty() {
             let (field, expected) = ("purpose", "a name");
             problems.push(CoreError::OutOfRange { field, value: "\"\"".to_owned(), expected });
+        }
+        if self.decode_dtype == Dtype::F16 {
+            let (field, expected) = ("decode_dtype", "`f32` or `bf16`");
+            problems.push(CoreError::OutOfRange { field, value: "f16".to_owned(), expected });
         }
         problems
     }

@@ -120,7 +120,8 @@ impl LocalEngine {
         if let Some(problem) = config.validate().into_iter().next() {
             return Err(SampleError::Config(problem));
         }
-        let (decoder, version) = handle.with(|decoder, v| (HostDecoder::new(decoder), v))?;
+        let (decoder, version) =
+            handle.with(|decoder, v| (HostDecoder::stored(decoder, config.decode_dtype), v))?;
         let decoder = decoder?;
         let (shape, pool) = (shape(&decoder), Pool::default());
         let (decoder, guides, partner, processors) = (Some(decoder), None, None, None);
@@ -258,14 +259,16 @@ impl LocalEngine {
 
     fn take_handle(&mut self) -> Result<(), SampleError> {
         self.decoder = None;
-        let decoder = self.handle.with(|decoder, _| HostDecoder::new(decoder))??;
+        let dtype = self.config.decode_dtype;
+        let decoder = self.handle.with(|decoder, _| HostDecoder::stored(decoder, dtype))??;
         self.take(decoder)
     }
 
     fn take_folder(&mut self, path: &Path) -> Result<(), SampleError> {
         let config = ModelConfig::read(path)?;
         let device = self.handle.with(|decoder, _| decoder.head_weight().inner().device())?;
-        let decoder = HostDecoder::new(&load_weights(path, &config, &device)?)?;
+        let weights = load_weights(path, &config, &device)?;
+        let decoder = HostDecoder::stored(&weights, self.config.decode_dtype)?;
         self.pool.clear();
         self.take(decoder)
     }

@@ -1,7 +1,7 @@
 use super::lane::Lane;
 use super::pool::Pool;
 use crate::SampleError;
-use refire_model::{Decode, HostDecoder, WeightHandle};
+use refire_model::{Decode, Dtype, HostDecoder, WeightHandle};
 
 /// The other policy of a blend.
 pub(super) struct Partner {
@@ -10,8 +10,12 @@ pub(super) struct Partner {
 }
 
 impl Partner {
-    pub(super) fn new(handle: &WeightHandle, vocab: usize) -> Result<Self, SampleError> {
-        let decoder = handle.with(|decoder, _| HostDecoder::new(decoder))??;
+    pub(super) fn new(
+        handle: &WeightHandle,
+        vocab: usize,
+        dtype: Dtype,
+    ) -> Result<Self, SampleError> {
+        let decoder = handle.with(|decoder, _| HostDecoder::stored(decoder, dtype))??;
         let (found, expected) = (decoder.vocab(), vocab);
         if found != expected {
             return Err(SampleError::Vocabulary { found, expected });

@@ -3,7 +3,7 @@
 use crate::common::{data, engine, engine_with, generate, learner, open, request};
 use refire_core::{Group, Needs, Prompt, Request, SamplingParams};
 use refire_model::{Learner, ModelConfig};
-use refire_objective::{HeadQuery, Policy, TokenBatch};
+use refire_objective::{Dtype, HeadQuery, Policy, TokenBatch};
 use refire_sample::EngineConfig;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -57,6 +57,21 @@ fn variants() -> Vec<SamplingParams> {
 #[test]
 fn equal_the_learners() {
     assert_equals_learner(&learner(64), &variants());
+}
+
+#[test]
+fn stored_as_bf16_they_differ_from_the_learners_by_the_rounding_of_weights() {
+    let learner = learner(64);
+    let config = EngineConfig { decode_dtype: Dtype::Bf16, ..Default::default() };
+    let mut engine = engine_with(&learner, &[0], config);
+    let params = SamplingParams { max_tokens: 20, seed: 4, ..Default::default() };
+    let groups = generate(&mut engine, &[request(0, 8, params)]);
+    let expected = learners(&learner, &groups[0], 1.0);
+    let ours = groups[0].completions.iter().flat_map(|c| &c.model_logprobs);
+    let gaps: Vec<f32> = ours.zip(expected).map(|(a, b)| (a - b).abs()).collect();
+    let mean = gaps.iter().sum::<f32>() / gaps.len() as f32;
+    println!("mean gap {mean:.5}, largest {:.5}", gaps.iter().copied().fold(0.0, f32::max));
+    assert!(mean > 1e-5 && mean < 1e-2, "a mean gap of {mean}");
 }
 
 /// Every folder of a family that the decoder knows.

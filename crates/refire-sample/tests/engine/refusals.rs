@@ -4,6 +4,7 @@ use crate::common::{Letters, engine, engine_with, learner, request};
 use refire_core::{
     BudgetForcing, Finish, Flow, Guide, Request, RolloutEngine, SamplingParams, SequenceBias,
 };
+use refire_objective::Dtype;
 use refire_sample::{EngineConfig, LocalEngine, SampleError};
 use std::sync::Arc;
 
@@ -155,9 +156,10 @@ fn bad_configurations() {
         max_slots: 0,
         max_prefill_tokens: 0,
         max_cache_tokens: Some(0),
+        decode_dtype: Dtype::F16,
         purpose: String::new(),
     };
-    assert_eq!(bad.validate().len(), 4);
+    assert_eq!(bad.validate().len(), 5);
     let made = LocalEngine::new(learner.handle(), Arc::new(Letters(vec![0])), bad);
     assert!(matches!(made.unwrap_err(), SampleError::Config(_)));
     assert!(serde_json::from_str::<EngineConfig>(r#"{"max_slot": 3}"#).is_err());

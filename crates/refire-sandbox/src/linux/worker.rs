@@ -11,7 +11,7 @@ use super::candidate::Running;
 use super::cgroup::Cgroup;
 use super::confinement::{Confinement, Role};
 use super::judge::Judge;
-use super::raw::Ended;
+use super::raw::{Ended, Plan, leave_network};
 use super::watch::{Capture, KEPT, Over};
 use super::zygote::{Programs, Zygote, interpreter};
 use crate::python::Python;
@@ -42,6 +42,9 @@ pub(crate) struct Worker {
     judge: Option<Judge>,
     cgroup: Option<Cgroup>,
     null: Option<OwnedFd>,
+    /// Whether this thread has an empty network, which submissions inherit without a right to
+    /// change it: making one for each costs the kernel as much as a tenth of their time.
+    offline: bool,
 }
 
 /// What a run found out, before it becomes an [`Outcome`].
@@ -69,13 +72,15 @@ impl Found {
 }
 
 impl Worker {
+    /// On the thread that runs the jobs.
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
         let cgroup = shared
             .confinement
             .has(Layer::Cgroup)
             .then(|| Cgroup::create(index, &shared.config.limits).ok())
             .flatten();
-        Self { shared, index, candidate: None, judge: None, cgroup, null: None }
+        let offline = shared.confinement.has(Layer::NetNamespace) && leave_network().is_ok();
+        Self { shared, index, candidate: None, judge: None, cgroup, null: None, offline }
     }
 
     /// Starts what can be started before there is a job.
@@ -190,15 +195,24 @@ impl Worker {
         let Shared { confinement, python, .. } = &*self.shared;
         let mut programs = Programs::new(confinement);
         let path = programs.add("fresh.pyc", &python.fresh_candidate, fds.len())?;
-        let mut plan = confinement.plan(self.index, Role::Candidate, &programs.files);
+        let mut plan = self.plan(Role::Candidate, &programs.files);
         plan.exec = interpreter(python, &[path], confinement);
-        if let Some(cgroup) = &self.cgroup {
-            plan.cgroups = cgroup.files();
-        }
         let held = programs.held.iter().map(AsFd::as_fd);
         let fds: Vec<_> = fds.iter().copied().chain(held).collect();
         let process = confinement.start(plan, &fds)?;
         Ok(Running::fresh(process))
+    }
+
+    /// A process of a submission, in this worker's control group and network.
+    fn plan(&self, role: Role, files: &[(String, Vec<u8>)]) -> Plan {
+        let mut plan = self.shared.confinement.plan(self.index, role, files);
+        if self.offline {
+            plan.namespaces &= !(libc::CLONE_NEWNET | libc::CLONE_NEWUTS);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            plan.cgroups = cgroup.files();
+        }
+        plan
     }
 
     /// `/dev/null`, open for as long as the worker lives.

@@ -17,4 +17,6 @@ pub(crate) use plan::{
     Bind, Entry, EntryKind, Exec, Fault, Identity, Landlock, LandlockRule, Plan, Probe, Root, Step,
 };
 pub(crate) use spawn::{Spawned, spawn};
-pub(crate) use wait::{Ended, adopt_orphans, effective_ids, landlock_abi, reap, reap_any_zombie};
+pub(crate) use wait::{
+    Ended, adopt_orphans, effective_ids, landlock_abi, leave_network, reap, reap_any_zombie,
+};

@@ -51,6 +51,14 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Moves the calling thread, and what it starts from now on, to an empty network and a host name of
+/// its own. Only a privileged process may.
+pub(crate) fn leave_network() -> io::Result<()> {
+    // SAFETY: no pointers; the flags concern this thread alone.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWUTS) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The user and group this process acts as.
 pub(crate) fn effective_ids() -> (u32, u32) {
     // SAFETY: neither call has arguments, and neither can fail.

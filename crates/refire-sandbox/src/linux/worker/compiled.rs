@@ -81,11 +81,8 @@ impl Worker {
         let mut limits = self.shared.config.limits.clone();
         limits.output_bytes = limits.output_bytes.max(keep as u64);
         let start = Instant::now();
-        let mut plan = confinement.plan(self.index, role, &[]);
+        let mut plan = self.plan(role, &[]);
         plan.exec = exec;
-        if let Some(cgroup) = &self.cgroup {
-            plan.cgroups = cgroup.files();
-        }
         let (their_stdin, stdin) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let mut outputs = outputs(keep)?;
         let [out, err] = outputs.theirs;

@@ -1,0 +1,57 @@
+//! The few tensor operations of language models where fusion pays.
+//!
+//! Each is a function on plain burn tensors with an exact gradient:
+//!
+//! - [`linear`]: `x W^T`, whose weight gradient comes out as the weight lies.
+//! - [`swiglu`] and [`geglu`]: the gated activation of a feed-forward layer.
+//! - [`attention`]: causal, grouped-query, over packed rows that may share prefixes; memory linear
+//!   in tokens.
+//! - [`LogitRows`]: statistics of rows of logits, and their gradient in the logits' own memory.
+//! - [`rms_norm`] and [`rope`].
+//! - [`adamw`] and [`square_sum`]: an update in one pass over memory, and what clipping needs.
+//! - [`add_rows`]: the gradient of an embedding, in place.
+//! - [`seed`]: a graph's backward pass from a gradient that comes from elsewhere.
+//!
+//! # Which code runs
+//!
+//! With the feature `flex` (CPU), 32-bit tensors on that backend take a kernel: several threads,
+//! vectors as wide as the machine has, nothing kept for the backward pass that can be made again
+//! cheaply. Every other tensor takes the same operation composed of burn's own: the choice is made
+//! at run time, by the tensor, and never fails. Results don't depend on the number of threads.
+//!
+//! The crate knows no model and no other crate of ours.
+
+mod adamw;
+mod attention;
+mod error;
+#[cfg(feature = "flex")]
+mod flex;
+mod gated;
+mod linear;
+mod logits;
+mod norm;
+mod rotary;
+mod rows;
+mod seed;
+mod simd;
+
+/// The same operations composed of burn's own, whatever the tensor: what tensors without a kernel
+/// take, and what kernels are compared with.
+pub mod plain {
+    pub use crate::attention::plain_attention as attention;
+    pub use crate::gated::{plain_geglu as geglu, plain_swiglu as swiglu};
+    pub use crate::linear::plain as linear;
+    pub use crate::norm::plain as rms_norm;
+    pub use crate::rotary::plain as rope;
+}
+
+pub use adamw::{AdamWStep, adamw, square_sum};
+pub use attention::{AttentionOptions, Layout, Run, attention};
+pub use error::KernelError;
+pub use gated::{geglu, swiglu};
+pub use linear::linear;
+pub use logits::{LogitRows, LogitStats};
+pub use norm::rms_norm;
+pub use rotary::{Turns, rope};
+pub use rows::add_rows;
+pub use seed::seed;
