@@ -75,7 +75,8 @@ pub async fn query(context: &SessionContext, folder: &Path) -> Result<DataFrame>
              AND refire_overlap(prompt) IS NULL AND refire_overlap(completion) IS NULL",
         )
         .await?;
-    let stages = stages().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+    let stages =
+        stages().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
     let distinct = stages.exact_dedup(good, "id", "prompt")?;
     stages.near_dedup(distinct, "id", "prompt")
 }

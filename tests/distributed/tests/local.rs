@@ -29,7 +29,10 @@ async fn functions_in_sql() {
     assert_eq!(text("SELECT refire_hash('a  b') = refire_hash('A b.')").await, "true");
     assert_eq!(text("SELECT refire_hash('a b') = refire_hash('b a')").await, "false");
     assert_eq!(text("SELECT refire_hash(NULL) IS NULL").await, "true");
-    assert_eq!(text("SELECT count(b) FROM (SELECT unnest(refire_bands('a b c')) AS b)").await, "14");
+    assert_eq!(
+        text("SELECT count(b) FROM (SELECT unnest(refire_bands('a b c')) AS b)").await,
+        "14"
+    );
     let alike = "SELECT refire_similarity('a b c d e f', 'a b c d e g')";
     assert_eq!(text(alike).await, "0.3333333333333333");
     let again = "wait again ".repeat(60);
@@ -43,4 +46,18 @@ async fn functions_in_sql() {
     // 2 goes, being alike to 1; 3 is alike to 2 alone, and stays.
     let pairs = "SELECT refire_duplicates(a, b) FROM (VALUES (1, 2), (2, 3), (4, 5)) AS p(a, b)";
     assert_eq!(text(pairs).await, "[2, 5]");
+}
+
+#[tokio::test]
+async fn rows_without_text_stay() {
+    let stages = stages().unwrap();
+    let rows =
+        "SELECT * FROM (VALUES (-1, 'a b c'), (2, NULL), (3, NULL), (4, 'A b c.')) AS t(id, text)";
+    let frame = SessionContext::new().sql(rows).await.unwrap();
+    let exact = stages.exact_dedup(frame.clone(), "id", "text").unwrap();
+    let near = stages.near_dedup(frame, "id", "text").unwrap();
+    for kept in [exact, near] {
+        let kept = kept.collect().await.unwrap();
+        assert_eq!(kept.iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+    }
 }

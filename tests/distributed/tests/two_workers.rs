@@ -1,7 +1,7 @@
 //! On two workers, each a process of its own, over the loopback interface.
 
-use datafusion::execution::SessionStateBuilder;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_distributed::{
     DistributedExt, SessionStateBuilderExt, WorkerResolver, display_plan_ascii,
@@ -19,10 +19,8 @@ struct Worker {
 
 impl Worker {
     fn start() -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_worker"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process =
+            Command::new(env!("CARGO_BIN_EXE_worker")).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap();
         let url = Url::parse(&format!("http://127.0.0.1:{port}")).unwrap();

@@ -6,27 +6,29 @@ use super::functions;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, UnnestOptions};
 use datafusion::functions_aggregate::expr_fn::min;
-use datafusion::logical_expr::{JoinType, cast, col, ident, lit};
+use datafusion::logical_expr::{JoinType, cast, col, ident, lit, when};
 use datafusion::prelude::DataFrame;
 use std::sync::Arc;
 
 impl SqlStages {
     /// The rows whose text has no equal with a smaller id. `id` and `text` name columns; ids are
-    /// whole numbers from 0 and differ.
+    /// whole numbers, none missing, and differ. A row without text stays.
     ///
     /// # Errors
     /// When the columns aren't there or have other types.
     pub fn exact_dedup(&self, frame: DataFrame, id: &str, text: &str) -> Result<DataFrame> {
         let key = functions::hash(self.words).call(vec![ident(text)]).alias("refire_key");
+        // Rows without text are no copies of each other: each is a group of its own.
+        let alone = when(ident(text).is_null(), ident(id)).end()?.alias("refire_alone");
         let first = frame
             .clone()
-            .aggregate(vec![key], vec![min(ident(id)).alias("refire_first")])?
+            .aggregate(vec![key, alone], vec![min(ident(id)).alias("refire_first")])?
             .select(vec![col("refire_first")])?;
         frame.join(first, JoinType::LeftSemi, &[id], &["refire_first"], None)
     }
 
     /// The rows whose text isn't nearly equal to one with a smaller id that stays. `id` and `text`
-    /// name columns; ids are whole numbers from 0 and differ.
+    /// name columns; ids are whole numbers, none missing, and differ. A row without text stays.
     ///
     /// Texts meet in a join on their bands, are verified in pairs, and only the pairs come together
     /// in one place.
@@ -34,7 +36,7 @@ impl SqlStages {
     /// # Errors
     /// When the columns aren't there or have other types.
     pub fn near_dedup(&self, frame: DataFrame, id: &str, text: &str) -> Result<DataFrame> {
-        let number = || cast(ident(id), DataType::UInt64);
+        let number = || cast(ident(id), DataType::Int64);
         let bands = functions::bands(Arc::clone(&self.near)).call(vec![ident(text)]);
         let bands = frame.clone().select(vec![number().alias("a"), bands.alias("band")])?;
         let bands = bands.unnest_columns_with_options(&["band"], UnnestOptions::default())?;

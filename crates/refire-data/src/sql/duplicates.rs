@@ -1,5 +1,5 @@
 use datafusion::arrow::array::{ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Field, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, Volatility, create_udaf};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(super) fn duplicates() -> AggregateUDF {
     create_udaf(
         "refire_duplicates",
-        vec![DataType::UInt64; 2],
+        vec![DataType::Int64; 2],
         Arc::new(list()),
         Volatility::Immutable,
         Arc::new(|_| Ok(Box::<Pairs>::default())),
@@ -20,27 +20,27 @@ pub(super) fn duplicates() -> AggregateUDF {
 }
 
 fn list() -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(DataType::UInt64, true)))
+    DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)))
 }
 
 /// For each item those earlier ones it is alike to.
 #[derive(Debug, Default)]
 struct Pairs {
-    earlier: BTreeMap<u64, Vec<u64>>,
+    earlier: BTreeMap<i64, Vec<i64>>,
     pairs: usize,
 }
 
 impl Pairs {
-    fn add(&mut self, a: u64, b: u64) {
+    fn add(&mut self, a: i64, b: i64) {
         self.earlier.entry(a.max(b)).or_default().push(a.min(b));
         self.pairs += 1;
     }
 
-    fn removed(&self) -> Vec<u64> {
-        let mut removed: Vec<u64> = Vec::new();
+    fn removed(&self) -> Vec<i64> {
+        let mut removed: Vec<i64> = Vec::new();
         for (item, alike) in &self.earlier {
             // Items come in order, so whatever is removed before this one is known.
-            let stays = |of: &u64| of != item && removed.binary_search(of).is_err();
+            let stays = |of: &i64| of != item && removed.binary_search(of).is_err();
             if alike.iter().any(stays) {
                 removed.push(*item);
             }
@@ -49,14 +49,14 @@ impl Pairs {
     }
 }
 
-fn scalar(numbers: impl IntoIterator<Item = u64>) -> ScalarValue {
+fn scalar(numbers: impl IntoIterator<Item = i64>) -> ScalarValue {
     let values: Vec<ScalarValue> = numbers.into_iter().map(|n| Some(n).into()).collect();
-    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::UInt64))
+    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Int64))
 }
 
 impl Accumulator for Pairs {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let [earlier, later] = [0, 1].map(|at| values[at].as_primitive::<UInt64Type>());
+        let [earlier, later] = [0, 1].map(|at| values[at].as_primitive::<Int64Type>());
         for (a, b) in earlier.iter().zip(later) {
             if let (Some(a), Some(b)) = (a, b) {
                 self.add(a, b);
@@ -67,7 +67,7 @@ impl Accumulator for Pairs {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         for pairs in states[0].as_list::<i32>().iter().flatten() {
-            for pair in pairs.as_primitive::<UInt64Type>().values().chunks_exact(2) {
+            for pair in pairs.as_primitive::<Int64Type>().values().chunks_exact(2) {
                 self.add(pair[0], pair[1]);
             }
         }
@@ -84,6 +84,6 @@ impl Accumulator for Pairs {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.pairs * size_of::<u64>() + self.earlier.len() * 48
+        size_of::<Self>() + self.pairs * size_of::<i64>() + self.earlier.len() * 48
     }
 }

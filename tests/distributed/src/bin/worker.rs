@@ -1,7 +1,7 @@
 //! A worker: prints the port it listens at, and a line for each part of a query it runs.
 
-use datafusion::execution::SessionState;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion_distributed::{Worker, WorkerQueryContext};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
