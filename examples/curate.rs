@@ -17,6 +17,7 @@ use refire_data::{
     Stage, TemplateIndex, Words, Writer,
 };
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -131,8 +132,14 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    std::fs::create_dir_all(&args.out)?;
-    curate(&args, &args.out)
+    let done = std::fs::create_dir_all(&args.out).map_err(Failure::from);
+    match done.and_then(|()| curate(&args, &args.out)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("curate: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

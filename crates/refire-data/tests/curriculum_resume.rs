@@ -55,6 +55,39 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     }
 }
 
+/// Batches of a run whose answers come one batch late; the source is saved, and another goes on,
+/// when a batch is served and not yet answered.
+fn late(build: &dyn Fn() -> Box<dyn PromptSource>, seed: u64, cut: Option<usize>) -> Vec<Vec<u8>> {
+    let (mut source, mut learner) = (build(), Learner::new(-1.0, seed));
+    let (mut batches, mut waiting) = (Vec::new(), Vec::new());
+    for at in 0..50 {
+        let requests = source.next(6 + at % 5).unwrap();
+        if cut == Some(at) {
+            let state = source.state().unwrap();
+            source = build();
+            source.restore(&state).unwrap();
+        }
+        batches.push(encode_state(&requests).unwrap());
+        let before = std::mem::replace(&mut waiting, requests);
+        let (groups, scores) = learner.answer(&before);
+        source.observe(&groups, &scores);
+        learner.learn(&scores);
+    }
+    batches
+}
+
+#[test]
+fn a_run_killed_while_answers_are_under_way_goes_on() {
+    let prompts = prompts(&LADDER, 20);
+    for (name, build) in ALL {
+        for seed in 0..4 {
+            let cut = draw(seed, 78, 0).below(50);
+            let build = || build(&prompts, seed);
+            assert_eq!(late(&build, seed, Some(cut)), late(&build, seed, None), "{name}, {cut}");
+        }
+    }
+}
+
 #[test]
 fn states_of_other_data_are_refused() {
     let (some, other) = (prompts(&LADDER, 20), prompts(&LADDER, 21));
