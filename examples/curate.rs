@@ -110,6 +110,9 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     std::fs::write(out.join("report.json"), report.to_json())?;
     std::fs::write(out.join("report.html"), report.to_html())?;
 
+    for (reason, count) in &report.read.bad {
+        println!("bad rows: {reason}: {count}");
+    }
     println!("{:<20} {:>9} {:>9}", "stage", "in", "out");
     for stage in &report.stages {
         println!(
