@@ -33,6 +33,7 @@ mod norm;
 mod rotary;
 mod rows;
 mod seed;
+#[cfg(feature = "flex")]
 mod simd;
 
 /// The same operations composed of burn's own, whatever the tensor: what tensors without a kernel

@@ -127,7 +127,8 @@ impl HostDecoder {
             let part = work.len().div_ceil(rayon::current_num_threads());
             work.par_chunks_mut(part).for_each(|part| Run::new(self, part, false).forward(part));
         } else {
-            Run::new(self, work, true).forward(work);
+            // As one of the pool's threads, which hand parts to each other without sleeping.
+            rayon::scope(|_| Run::new(self, work, true).forward(work));
         }
     }
 }
