@@ -6,16 +6,18 @@
 //!     --prompt question --completion solution --out curated
 //! ```
 //!
-//! `curated/` then holds `kept.jsonl.gz`, `rejects.jsonl`, `report.json` and `report.html`.
+//! `curated/` then holds `kept.jsonl.gz`, `rejects.jsonl`, `report.json` and `report.html`. Without
+//! names of columns, TRL's, ShareGPT's, Alpaca's and verl's are known.
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use refire_data::{
     ColumnMap, Cot, DecontaminateStage, DecontaminationConfig, Decontaminator, ExactStage, Format,
     Kind, NearConfig, NearStage, OnBad, Part, Pipeline, Profile, QualityStage, ReadConfig, Reader,
-    Stage, Words, Writer, template_duplicates,
+    Stage, TemplateIndex, Words, Writer,
 };
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -28,12 +30,15 @@ struct Args {
     /// Files of a benchmark that must not be trained on.
     #[arg(long, num_args = 1..)]
     benchmark: Vec<PathBuf>,
-    /// Column of the question, in both.
-    #[arg(long, default_value = "prompt")]
-    prompt: String,
+    /// Column of the benchmark's questions; that of `--prompt` if none is given.
+    #[arg(long)]
+    benchmark_prompt: Option<String>,
+    /// Column of the question; told from the columns if none is given.
+    #[arg(long, requires = "completion")]
+    prompt: Option<String>,
     /// Column of the answer.
-    #[arg(long, default_value = "completion")]
-    completion: String,
+    #[arg(long, requires = "prompt")]
+    completion: Option<String>,
     /// Words in an n-gram of the check against the benchmark.
     #[arg(long, default_value_t = 13)]
     ngram: usize,
@@ -42,9 +47,14 @@ struct Args {
     out: PathBuf,
 }
 
-/// Rows of the given columns; only those that have another name are renamed.
-fn format(rows: Kind, names: [(&str, &str); 2]) -> Format {
-    let renamed = names.into_iter().filter(|(from, to)| from != to && !from.is_empty());
+/// Rows of the named columns; only those that have another name than TRL's are renamed.
+fn format(rows: Kind, names: &[(&Option<String>, &str)]) -> Format {
+    let given: Vec<(&str, &str)> =
+        names.iter().filter_map(|(from, to)| Some((from.as_deref()?, *to))).collect();
+    if given.is_empty() {
+        return Format::Auto;
+    }
+    let renamed = given.into_iter().filter(|(from, to)| from != to);
     Format::Columns { rows, names: ColumnMap::new(renamed) }
 }
 
@@ -52,23 +62,23 @@ fn benchmark(args: &Args) -> Result<Decontaminator, Failure> {
     let config = DecontaminationConfig { ngram: args.ngram, ..DecontaminationConfig::default() };
     let mut check = Decontaminator::new(config)?;
     for path in &args.benchmark {
-        let format = format(Kind::PromptOnly, [(&args.prompt, "prompt"), ("", "")]);
+        let column = args.benchmark_prompt.clone().or_else(|| args.prompt.clone());
+        let format = format(Kind::PromptOnly, &[(&column, "prompt")]);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let reader = Reader::open(&[path], ReadConfig { format, ..ReadConfig::default() })?;
         for (row, record) in reader.enumerate() {
-            let question = record?.example.prompt_text().unwrap_or_default();
-            check.add(&name, &(row + 1).to_string(), &question);
+            check.add(&name, &(row + 1).to_string(), &Part::Prompt.of(&record?));
         }
     }
     Ok(check)
 }
 
 fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
-    let names = [(args.prompt.as_str(), "prompt"), (args.completion.as_str(), "completion")];
+    let names = [(&args.prompt, "prompt"), (&args.completion, "completion")];
     let mut reader = Reader::open(
         &args.input,
         ReadConfig {
-            format: format(Kind::PromptCompletion, names),
+            format: format(Kind::PromptCompletion, &names),
             on_bad: OnBad::SetAside { path: out.join("rejects.jsonl") },
             ..ReadConfig::default()
         },
@@ -83,11 +93,11 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     let mut writer = Writer::create(out.join("kept.jsonl.gz"))?.with_provenance();
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{elapsed} {msg}")?);
-    let mut questions = Vec::new();
+    let mut templates = TemplateIndex::default();
     pipeline.run_reader(
         &mut reader,
         &mut |record| {
-            questions.extend(record.example.prompt_text());
+            templates.add(&Part::Prompt.of(&record));
             writer.write(&record)
         },
         &mut |now| {
@@ -100,6 +110,9 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     std::fs::write(out.join("report.json"), report.to_json())?;
     std::fs::write(out.join("report.html"), report.to_html())?;
 
+    for (reason, count) in &report.read.bad {
+        println!("bad rows: {reason}: {count}");
+    }
     println!("{:<20} {:>9} {:>9}", "stage", "in", "out");
     for stage in &report.stages {
         println!(
@@ -110,7 +123,7 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
             println!("    {reason}: {count}");
         }
     }
-    let templates = template_duplicates(&questions);
+    let templates = templates.groups();
     let members: usize = templates.iter().map(|group| group.members.len()).sum();
     println!("{} templates hold {members} of the kept questions", templates.len());
     println!(
@@ -122,8 +135,14 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    std::fs::create_dir_all(&args.out)?;
-    curate(&args, &args.out)
+    let done = std::fs::create_dir_all(&args.out).map_err(Failure::from);
+    match done.and_then(|()| curate(&args, &args.out)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("curate: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! - `layers` checks that the crates depend on each other only as ARCHITECTURE.md allows.
 //! - `ci` runs every check a change must pass.
 //! - `soak` runs what is too long for `ci`.
+//! - `data` checks the features of `refire-data` that take too long to build for `ci`.
 //! - `bench-peers` compares speed and memory with PyTorch, transformers and TRL.
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 mod bench_peers;
 mod ci;
 mod command;
+mod data;
 mod error;
 mod layers;
 mod metadata;
@@ -35,6 +37,9 @@ enum Chore {
     Ci,
     /// Check the dependencies between crates, what their trees hold, and where `unsafe` stands.
     Layers,
+    /// Parquet files, and curation as a query of DataFusion: in one process, and on two workers
+    /// over the loopback interface. Builds a query engine, which takes long.
+    Data,
     /// Ten thousand submissions through the sandbox, and the quickstart over three seeds; fails when
     /// anything is left behind, or when training gains too little.
     Soak,
@@ -57,6 +62,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
     let metadata = Metadata::load()?;
     match &cli.chore {
         Chore::Ci => ci::run(&metadata),
+        Chore::Data => data::run(&metadata),
         Chore::Layers => layers::run(&metadata),
         Chore::Soak => soak::run(&metadata),
         Chore::BenchPeers(options) => bench_peers::run(&metadata, options),

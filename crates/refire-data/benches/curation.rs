@@ -1,4 +1,12 @@
 //! Speed of the parts that see every document, in documents a second on one thread.
+//!
+//! The group `corpus` is over the reference corpus of 20,000 documents of about 215 words, and does
+//! the work of `benches/peers/data/run.py`: it needs `REFIRE_TEST_DATA` and a python3.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../tests/common/planted.rs"]
+#[allow(dead_code, reason = "what is planted where is read by the tests")]
+mod planted;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use refire_core::{Purpose, Stream};
@@ -73,6 +81,32 @@ fn text(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Whole runs, shingling included. The targets are 60,000 documents a second for duplicates and
+/// 100,000 for leaks.
+fn corpus(criterion: &mut Criterion) {
+    let Some((documents, questions)) = planted::planted() else { return };
+    let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+    let Ok(one) = rayon::ThreadPoolBuilder::new().num_threads(1).build() else { return };
+    let mut group = criterion.benchmark_group("corpus");
+    group.throughput(Throughput::Elements(texts.len() as u64)).sample_size(10);
+    for (name, verify) in [("verified", Some(0.7)), ("unverified", None)] {
+        let config = NearConfig { verify, ..NearConfig::default() };
+        group.bench_function(BenchmarkId::new("near-duplicates", name), |bench| {
+            let run = || near_duplicates(&texts, config.clone()).map(|found| found.len());
+            bench.iter(|| one.install(run).ok());
+        });
+    }
+    for ngram in [8, 10, 13] {
+        let config = DecontaminationConfig { ngram, ..DecontaminationConfig::default() };
+        let Ok(mut check) = Decontaminator::new(config) else { continue };
+        questions.iter().enumerate().for_each(|(i, q)| check.add("test", &i.to_string(), q));
+        group.bench_function(BenchmarkId::new("decontaminate", ngram), |bench| {
+            bench.iter(|| one.install(|| check.check_all(&texts).found.len()));
+        });
+    }
+    group.finish();
+}
+
 fn loading(criterion: &mut Criterion) {
     let mut draw = Stream::new(2, Purpose::named("bench"), 0, 0, 0);
     let lengths: Vec<usize> = (0..100_000).map(|_| 1 + draw.below(6_000)).collect();
@@ -92,5 +126,5 @@ fn loading(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, text, loading);
+criterion_group!(benches, text, corpus, loading);
 criterion_main!(benches);

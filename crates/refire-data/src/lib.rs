@@ -18,10 +18,12 @@
 //! - **Transformations**: [`mask_thought`], [`perturb`], [`backtracking_trace`], [`flawed_prefix`],
 //!   [`intervene`], [`plan_execute`], [`into_turns`], [`two_targets`], [`TemplatePool`].
 //! - **Synthesis** over any engine, through an [`Asker`]: [`DraftRevise`], [`Critique`],
-//!   [`DocumentQa`], [`Guidance`], [`RationaleMemory`], [`WeakToStrong`].
+//!   [`DocumentQa`], [`Guidance`], [`RationaleMemory`], [`WeakToStrong`]; a [`SynthesisStage`] puts
+//!   any of them into a pipeline.
 //! - **Loading**: [`pack`], [`group_by_length`], [`token_budget`], [`balance`], [`Shuffle`],
 //!   [`Prefetch`].
-//! - **Pipelines**: [`Pipeline`] runs [`Stage`]s over a reader and keeps the books.
+//! - **Pipelines**: [`Pipeline`] runs [`Stage`]s over a reader and keeps the books. For data beyond
+//!   one machine the feature `datafusion` has the stages as functions of a query engine.
 //!
 //! Hashes that are written to files, and random draws, are the same on every machine and for every
 //! number of threads.
@@ -38,6 +40,8 @@ mod pack;
 mod pipeline;
 mod quality;
 mod select;
+#[cfg(feature = "datafusion")]
+mod sql;
 mod synthesis;
 mod text;
 mod transform;
@@ -55,8 +59,8 @@ pub use decontaminate::{
 pub use dedup::{
     Cut, Duplicate, EmbeddingConfig, EmbeddingDuplicate, ExactDedup, Fingerprint, Keep, Lsh,
     MinHash, NearConfig, NearDedup, SentenceConfig, SentenceDedup, SubstringDedup, TemplateGroup,
-    candidate_pairs, clusters, embedding_duplicates, near_duplicates, read_signatures,
-    template_duplicates, write_signatures,
+    TemplateIndex, candidate_pairs, clusters, embedding_duplicates, near_duplicates,
+    read_signatures, template_duplicates, write_signatures,
 };
 pub use error::DataError;
 pub use example::{
@@ -87,9 +91,11 @@ pub use select::{
     perplexity, retain_negatives, sample_without_replacement, select_to_reason, self_bleu,
     source_quality, target_probabilities, top_share,
 };
+#[cfg(feature = "datafusion")]
+pub use sql::SqlStages;
 pub use synthesis::{
-    Asker, Critique, DocumentQa, DraftRevise, Guidance, KeepTraces, RationaleMemory, RationaleStep,
-    Revised, WeakToStrong, passages,
+    Asker, Critique, DocumentQa, DraftRevise, Guidance, KeepTraces, Made, RationaleMemory,
+    RationaleStep, Recipe, Revised, SynthesisStage, WeakToStrong, passages,
 };
 pub use text::{Numbers, Split, Words, ngrams};
 pub use transform::{

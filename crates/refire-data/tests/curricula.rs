@@ -1,126 +1,16 @@
-//! Curricula against a simulated learner: better than uniform, and exactly resumable.
+//! Curricula against a simulated learner: each is better than uniform passes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use refire_core::{
-    BatchSource, Completion, Finish, Group, Prompt, PromptSource, Purpose, Request, SamplingParams,
-    Score, Stateful, Stream, encode_state,
-};
+#[path = "common/learner.rs"]
+mod learner;
+
+use learner::*;
+use refire_core::{BatchSource, Group, GroupFilter, Prompt, PromptSource, Score, Stateful};
 use refire_data::{
-    Bandit, BanditConfig, CurriculumStage, Drive, DriveConfig, DynamicSampling, Exhausted,
-    HardBuffer, KernelPredictor, Mixture, Pool, Prioritised, PrioritisedConfig, ReplayBuffer,
-    ReplayConfig, Schedule, Staged, Success, Targeted, TargetedConfig, Tarot, Tier, TierWeights,
-    UniformPrompts, Until, VarianceConfig, VarianceSampling, WarmUpRollouts,
+    DynamicSampling, Exhausted, HardBuffer, Mixture, ReplayBuffer, ReplayConfig, Schedule, Success,
+    Tarot, TierWeights, UniformPrompts, WarmUpRollouts,
 };
 use std::collections::BTreeMap;
-
-fn draw(seed: u64, id: u64, sample: u64) -> Stream {
-    Stream::new(seed, Purpose::named("simulation"), 0, id, sample)
-}
-
-/// Prompts of known difficulty, `n` at each level; the level is the category.
-fn prompts(levels: &[f64], n: usize) -> Vec<Prompt> {
-    let mut prompts = Vec::new();
-    for (level, difficulty) in levels.iter().enumerate() {
-        for _ in 0..n {
-            let mut prompt = Prompt { id: 1000 + prompts.len() as u64, ..Prompt::default() };
-            prompt.meta.insert("category".to_owned(), format!("level {level}").into());
-            prompt.meta.insert("difficulty".to_owned(), (*difficulty).into());
-            prompts.push(prompt);
-        }
-    }
-    prompts
-}
-
-fn difficulty(prompt: &Prompt) -> f64 {
-    prompt.meta["difficulty"].as_f64().unwrap()
-}
-
-fn pool(prompts: &[Prompt]) -> Pool {
-    Pool::new(prompts.to_vec(), 8, SamplingParams::default()).unwrap()
-}
-
-/// A learner of one skill. It solves a prompt with the probability of Rasch's model, and gains by
-/// the variance of the rewards within groups: the size of a policy gradient.
-#[derive(Debug, Clone)]
-struct Learner {
-    skill: f64,
-    rate: f64,
-    seed: u64,
-}
-
-impl Learner {
-    fn new(skill: f64, seed: u64) -> Self {
-        Self { skill, rate: 0.4, seed }
-    }
-
-    fn chance(&self, difficulty: f64) -> f64 {
-        1.0 / (1.0 + (difficulty - self.skill).exp())
-    }
-
-    fn completion() -> Completion {
-        Completion {
-            tokens: Vec::new(),
-            loss_mask: Vec::new(),
-            model_logprobs: Vec::new(),
-            behaviour_logprobs: Vec::new(),
-            versions: Vec::new(),
-            turns: Vec::new(),
-            text: String::new(),
-            finish: Finish::Length,
-        }
-    }
-
-    /// Tests of the tiers are harder or easier than the prompt.
-    fn tier_score(&self, request: &Request, draw: &mut Stream) -> Option<f64> {
-        let active: Vec<Tier> =
-            serde_json::from_value(request.prompt.meta.get("tarot")?["tiers"].clone()).unwrap();
-        let shifts = [-2.0, 0.0, 2.0, 3.0];
-        let tests: Vec<(Tier, bool)> = Tier::ALL
-            .iter()
-            .zip(shifts)
-            .map(|(tier, shift)| {
-                (*tier, draw.uniform() < self.chance(difficulty(&request.prompt) + shift))
-            })
-            .collect();
-        TierWeights::default().reward(&tests, &active)
-    }
-
-    fn answer(&self, requests: &[Request]) -> (Vec<Group>, Vec<Vec<Score>>) {
-        let one = |request: &Request| {
-            let score = |sample: usize| {
-                let mut draw = draw(self.seed + request.visit, request.prompt.id, sample as u64);
-                let right = || self.chance(difficulty(&request.prompt));
-                let value = self.tier_score(request, &mut draw);
-                value.unwrap_or_else(|| f64::from(u8::from(draw.uniform() < right())))
-            };
-            let scores: Vec<Score> = (0..request.n).map(|i| Score::value(score(i))).collect();
-            let completions = vec![Self::completion(); request.n];
-            (Group { request: request.clone(), completions }, scores)
-        };
-        requests.iter().map(one).unzip()
-    }
-
-    fn learn(&mut self, scores: &[Vec<Score>]) {
-        let variance = |scores: &Vec<Score>| {
-            let values: Vec<f64> = scores.iter().map(|s| s.total().unwrap()).collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64
-        };
-        self.skill +=
-            self.rate * scores.iter().map(variance).sum::<f64>() / scores.len().max(1) as f64;
-    }
-}
-
-/// Skill after some batches of a source.
-fn train(source: &mut dyn PromptSource, mut learner: Learner, batches: usize, size: usize) -> f64 {
-    for _ in 0..batches {
-        let requests = source.next(size).unwrap();
-        let (groups, scores) = learner.answer(&requests);
-        source.observe(&groups, &scores);
-        learner.learn(&scores);
-    }
-    learner.skill
-}
 
 /// Mean gain of a source over uniform passes, by seeds; each single one must be positive.
 fn beats_uniform(
@@ -143,79 +33,6 @@ fn beats_uniform(
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
     println!("{name}: {mean:.2} times the gain of uniform passes, {ratios:.2?}");
     assert!(mean > least && ratios.iter().all(|ratio| *ratio > 1.0), "{name}: {ratios:?}");
-}
-
-const LADDER: [f64; 8] = [-2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0, 8.0];
-const MOSTLY_EASY: [f64; 8] = [-9.0, -8.0, -7.0, -7.0, -6.0, -6.0, -5.0, 1.0];
-
-fn bandit(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let config = BanditConfig { temperature: 0.2, seed, ..BanditConfig::default() };
-    Box::new(Bandit::new(pool(prompts), config).unwrap())
-}
-
-fn variance(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let config = VarianceConfig { mixture: 0.75, seed, ..VarianceConfig::default() };
-    Box::new(VarianceSampling::new(pool(prompts), config).unwrap())
-}
-
-fn targeted(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    // A noisy idea of the difficulty, as an embedding would give.
-    let feature = |prompt: &Prompt| vec![difficulty(prompt) + 0.3 * draw(9, prompt.id, 0).normal()];
-    let predictor = KernelPredictor::new(prompts.iter().map(feature).collect(), 0.5, 1e-3).unwrap();
-    let config = TargetedConfig { temperature: 0.05, seed, ..TargetedConfig::default() };
-    Box::new(Targeted::new(pool(prompts), predictor, config).unwrap())
-}
-
-fn staged(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let pool = pool(prompts);
-    let ranges = [(-9.0, -1.0), (-1.0, 0.0), (0.0, 1.0), (1.0, 2.0), (2.0, 9.0)];
-    let stages = CurriculumStage::by_meta(
-        &pool,
-        "difficulty",
-        &ranges,
-        Until::PassRate { at_least: 0.7, over: 64 },
-    );
-    Box::new(Staged::new(pool, stages, Success::default(), seed).unwrap())
-}
-
-fn prioritised(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    Box::new(
-        Prioritised::new(pool(prompts), PrioritisedConfig { seed, ..PrioritisedConfig::default() })
-            .unwrap(),
-    )
-}
-
-fn drive(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let config = DriveConfig {
-        first_requests: 640,
-        second_group: 16,
-        retain: 0.4,
-        least: 24,
-        seed,
-        ..DriveConfig::default()
-    };
-    Box::new(Drive::new(pool(prompts), config).unwrap())
-}
-
-fn tarot(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let inner = UniformPrompts::new(pool(prompts), seed);
-    let source =
-        Tarot::new(inner, Schedule::Portfolio, TierWeights::default(), 60 * 32, Success::default());
-    Box::new(source.unwrap().with_portfolio(64, 0.5))
-}
-
-fn hard_buffer(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    Box::new(HardBuffer::new(UniformPrompts::new(pool(prompts), seed), 24, Success::default()))
-}
-
-fn warm_up(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    Box::new(WarmUpRollouts::new(UniformPrompts::new(pool(prompts), seed), 50))
-}
-
-fn mixture(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    let (a, b) = prompts.split_at(prompts.len() / 2);
-    let sources = vec![(variance(a, seed), 0.7), (bandit(b, seed + 1), 0.3)];
-    Box::new(Mixture::new(sources, Exhausted::GoOn).unwrap())
 }
 
 #[test]
@@ -246,6 +63,124 @@ fn prioritised_sampling_beats_uniform_where_most_is_solved() {
 #[test]
 fn hard_focus_beats_uniform_where_most_is_solved() {
     beats_uniform("DRIVE", &MOSTLY_EASY, 0.0, 80, 1.5, drive);
+}
+
+/// The few prompts that still teach something, nine times in ten.
+fn weighted(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
+    let (useful, easy): (Vec<Prompt>, Vec<Prompt>) =
+        prompts.iter().cloned().partition(|prompt| difficulty(prompt) > 0.0);
+    let sources = vec![(uniform(&useful, seed), 0.9), (uniform(&easy, seed), 0.1)];
+    Box::new(Mixture::new(sources, Exhausted::GoOn).unwrap())
+}
+
+#[test]
+fn weights_beat_uniform_where_most_is_solved() {
+    beats_uniform("mixture", &MOSTLY_EASY, 0.0, 60, 2.0, weighted);
+}
+
+/// Skills after as many updates of 16 groups each: all of the filter's groups bear a gradient.
+#[test]
+fn dynamic_sampling_beats_taking_every_group() {
+    let prompts = prompts(&LADDER, 40);
+    for seed in 0..5 {
+        let mut plain = Learner::new(-1.0, seed);
+        let mut source = UniformPrompts::new(pool(&prompts), seed);
+        for _ in 0..60 {
+            let (_, scores) = plain.answer(&source.next(16).unwrap());
+            plain.learn(&scores);
+        }
+        let mut learner = Learner::new(-1.0, seed);
+        let mut source = UniformPrompts::new(pool(&prompts), seed);
+        let mut filter = DynamicSampling::new(Success::default());
+        let mut asked = 0;
+        for _ in 0..60 {
+            let mut batch: Vec<Vec<Score>> = Vec::new();
+            while batch.len() < 16 {
+                let requests = source.next(filter.to_ask(16 - batch.len())).unwrap();
+                asked += requests.len();
+                let (groups, scores) = learner.answer(&requests);
+                let kept = groups.iter().zip(scores);
+                batch.extend(kept.filter_map(|(g, s)| filter.keep(g, &s).unwrap().then_some(s)));
+            }
+            batch.truncate(16);
+            learner.learn(&batch);
+        }
+        let (with, without) = (learner.skill + 1.0, plain.skill + 1.0);
+        println!("DAPO: {with:.2} against {without:.2}, {asked} groups asked for {}", 60 * 16);
+        assert!(with > 1.3 * without && asked < 4 * 60 * 16, "{with} {without} {asked}");
+    }
+}
+
+/// Skills after as many rollouts: half of each batch comes from the buffer, whose groups teach a
+/// tenth less with each version they are older.
+#[test]
+fn replay_beats_fresh_rollouts_alone() {
+    let prompts = prompts(&LADDER, 40);
+    for seed in 0..5 {
+        let run = |replayed: usize| {
+            let mut learner = Learner::new(-1.0, seed);
+            let mut source = UniformPrompts::new(pool(&prompts), seed);
+            let config = ReplayConfig { max_staleness: 4, seed, ..ReplayConfig::default() };
+            let mut buffer = ReplayBuffer::new(config).unwrap();
+            for version in 0..60_u32 {
+                let (mut groups, mut scores) = learner.answer(&source.next(16).unwrap());
+                for group in &mut groups {
+                    group.completions.iter_mut().for_each(|c| c.versions = vec![version]);
+                }
+                buffer.observe(&groups, &scores);
+                let fresh = scores.len();
+                for (group, old) in BatchSource::next(&mut buffer, replayed).unwrap() {
+                    let age = version - group.completions[0].versions[0];
+                    assert!((1..=4).contains(&age));
+                    if draw(seed, u64::from(version), scores.len() as u64).uniform()
+                        < 0.9_f64.powf(f64::from(age))
+                    {
+                        scores.push(old);
+                    }
+                }
+                // As many updates, of the rollouts' weight each.
+                let share = scores.len() as f64 / fresh as f64;
+                let rate = learner.rate;
+                learner.rate *= share;
+                learner.learn(&scores);
+                learner.rate = rate;
+            }
+            learner.skill + 1.0
+        };
+        let (with, without) = (run(16), run(0));
+        println!("replay: {with:.2} against {without:.2} for the same rollouts");
+        assert!(with > 1.4 * without, "{with} {without}");
+    }
+}
+
+/// A learner whose critic starts wrong, and whose updates lose by the critic's squared error: the
+/// fault that warm-up rollouts mend.
+#[test]
+fn warm_up_beats_updates_by_a_wrong_critic() {
+    let prompts = prompts(&[-2.0, -1.0, 0.0], 40);
+    for seed in 0..5 {
+        let run = |warm: u64| {
+            let mut source = WarmUpRollouts::new(UniformPrompts::new(pool(&prompts), seed), warm);
+            let (mut learner, mut critic) = (Learner::new(0.0, seed), 0.0);
+            for _ in 0..40 {
+                let requests = source.next(16).unwrap();
+                let warming = WarmUpRollouts::<UniformPrompts>::is_marked(&requests[0]);
+                let (groups, scores) = learner.answer(&requests);
+                source.observe(&groups, &scores);
+                let totals: Vec<f64> = scores.iter().flatten().filter_map(Score::total).collect();
+                let error = totals.iter().sum::<f64>() / totals.len() as f64 - critic;
+                if !warming {
+                    learner.learn(&scores);
+                    learner.skill -= learner.rate * error * error;
+                }
+                critic += 0.1 * error;
+            }
+            learner.skill
+        };
+        let (with, without) = (run(5 * 16), run(0));
+        println!("WSRL: skill {with:.2} with warm-up, {without:.2} without");
+        assert!(with > without + 0.05, "{with} {without}");
+    }
 }
 
 /// Against the same prompts with all tiers active all the time.
@@ -309,76 +244,6 @@ fn demonstrations_of_hard_prompts_help_where_rewards_are_silent() {
     assert!(source.waiting().len() < 120 && source.gathered() >= 24 * batches);
 }
 
-type Factory = fn(&[Prompt], u64) -> Box<dyn PromptSource>;
-
-fn uniform(prompts: &[Prompt], seed: u64) -> Box<dyn PromptSource> {
-    Box::new(UniformPrompts::new(pool(prompts), seed))
-}
-
-const ALL: [(&str, Factory); 11] = [
-    ("uniform", uniform),
-    ("staged", staged),
-    ("bandit", bandit),
-    ("variance", variance),
-    ("targeted", targeted),
-    ("prioritised", prioritised),
-    ("drive", drive),
-    ("tarot", tarot),
-    ("hard buffer", hard_buffer),
-    ("warm-up", warm_up),
-    ("mixture", mixture),
-];
-
-/// One batch as bytes: everything a run could see of it.
-fn step(source: &mut dyn PromptSource, learner: &mut Learner, size: usize) -> Vec<u8> {
-    let requests = source.next(size).unwrap();
-    let (groups, scores) = learner.answer(&requests);
-    source.observe(&groups, &scores);
-    learner.learn(&scores);
-    encode_state(&requests).unwrap()
-}
-
-#[test]
-fn a_killed_run_goes_on_as_if_nothing_had_happened() {
-    let prompts = prompts(&LADDER, 20);
-    for (name, build) in ALL {
-        for seed in 0..4 {
-            let cut = draw(seed, 77, 0).below(45);
-            let (mut source, mut learner) = (build(&prompts, seed), Learner::new(-1.0, seed));
-            let whole: Vec<Vec<u8>> =
-                (0..60).map(|i| step(&mut *source, &mut learner, 8 + i % 9)).collect();
-            let (mut first, mut learner) = (build(&prompts, seed), Learner::new(-1.0, seed));
-            (0..cut).for_each(|i| {
-                assert_eq!(step(&mut *first, &mut learner, 8 + i % 9), whole[i], "{name}")
-            });
-            let state = first.state().unwrap();
-            drop(first);
-            let mut second = build(&prompts, seed);
-            // A source that has moved on before it is restored forgets that.
-            step(&mut *second, &mut learner.clone(), 5);
-            second.restore(&state).unwrap();
-            assert_eq!(second.state().unwrap(), state, "{name}: the state survives a round trip");
-            for (i, expected) in whole.iter().enumerate().skip(cut) {
-                assert_eq!(
-                    &step(&mut *second, &mut learner, 8 + i % 9),
-                    expected,
-                    "{name} after {cut}, step {i}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn states_of_other_data_are_refused() {
-    let (some, other) = (prompts(&LADDER, 20), prompts(&LADDER, 21));
-    for (name, build) in ALL {
-        let state = build(&some, 0).state().unwrap();
-        assert!(build(&other, 0).restore(&state).is_err(), "{name}");
-        assert!(build(&some, 0).restore(b"nonsense").is_err(), "{name}");
-    }
-}
-
 #[test]
 fn visits_count_how_often_a_prompt_was_served() {
     let prompts = prompts(&LADDER, 10);
@@ -397,73 +262,6 @@ fn visits_count_how_often_a_prompt_was_served() {
             learner.learn(&scores);
         }
     }
-}
-
-fn groups_of(prompts: &[Prompt], ids: &[usize], right: &[usize]) -> (Vec<Group>, Vec<Vec<Score>>) {
-    let group = |at: &usize| Group {
-        request: Request { prompt: prompts[*at].clone(), n: 4, ..Request::default() },
-        completions: vec![Learner::completion(); 4],
-    };
-    let scores =
-        |right: &usize| (0..4).map(|i| Score::value(f64::from(u8::from(i < *right)))).collect();
-    (ids.iter().map(group).collect(), right.iter().map(scores).collect())
-}
-
-/// The published formula by hand: 2 of 4 right has mean |advantage| 1; 1 of 4 has
-/// 2 sqrt(1/4 3/4) = 0.8660.
-#[test]
-fn the_bandits_formula() {
-    let prompts = prompts(&[0.0, 1.0, 2.0], 2);
-    let config = BanditConfig { alpha: 0.5, temperature: 0.4, ..BanditConfig::default() };
-    let mut bandit = Bandit::new(pool(&prompts), config).unwrap();
-    let (groups, scores) = groups_of(&prompts, &[0, 2], &[2, 1]);
-    bandit.observe(&groups, &scores);
-    let values: Vec<f64> = bandit.arms().iter().map(|arm| arm.1).collect();
-    let expected = [0.5, 0.75_f64.sqrt() / 2.0, 0.0];
-    assert!(values.iter().zip(expected).all(|(v, e)| (v - e).abs() < 1e-12), "{values:?}");
-    bandit.observe(&groups[..1], &scores[..1]);
-    let arms = bandit.arms();
-    assert!(
-        (arms[0].1 - 0.75).abs() < 1e-12 && (arms[1].1 - expected[1]).abs() < 1e-12,
-        "others keep theirs"
-    );
-    // softmax([0.75, 0.4330127, 0] / 0.4)
-    let expected = [0.622_634, 0.281_882, 0.095_484];
-    for (arm, expected) in arms.iter().zip(expected) {
-        assert!((arm.2 - expected).abs() < 1e-5, "{arms:?}");
-    }
-}
-
-#[test]
-fn the_other_formulas() {
-    let prompts = prompts(&[0.0, 1.0, 2.0], 1);
-    let config = PrioritisedConfig { momentum: 0.0, ..PrioritisedConfig::default() };
-    let mut kimi = Prioritised::new(pool(&prompts), config).unwrap();
-    let (groups, scores) = groups_of(&prompts, &[0, 1], &[1, 4]);
-    kimi.observe(&groups, &scores);
-    assert_eq!(kimi.weights(), [0.75, 0.02, 1.0]);
-
-    // Outcome variances 3/16, 0 and (unseen) the best: stretched to 1, the floor, 1.
-    let score = refire_data::VarianceScore { outcome: 1.0, trajectory: 0.0, ngram: 3 };
-    let config = VarianceConfig { score, ..VarianceConfig::default() };
-    let mut vas = VarianceSampling::new(pool(&prompts), config.clone()).unwrap();
-    assert_eq!(vas.weights(), [1.0; 3], "equal scores don't stop the run");
-    vas.observe(&groups, &scores);
-    assert_eq!(vas.weights(), [1.0, 0.05, 1.0]);
-    let half = VarianceConfig { momentum: 0.5, ..config };
-    let mut vas = VarianceSampling::new(pool(&prompts), half).unwrap();
-    vas.observe(&groups, &scores);
-    let (groups, scores) = groups_of(&prompts, &[1, 2], &[2, 0]);
-    vas.observe(&groups, &scores);
-    // Scores 0.1875, 0.5 * 0 + 0.5 * 0.25 = 0.125 and 0.
-    let expected = 0.05 + 0.95 * 0.125 / 0.1875;
-    assert!((vas.weights()[1] - expected).abs() < 1e-12, "{:?}", vas.weights());
-
-    let predictor = KernelPredictor::new(vec![vec![0.0], vec![1.0], vec![0.5]], 0.5, 1e-9).unwrap();
-    let rates = predictor.predict(&[(0, 1.0, 1.0), (1, 0.0, 1.0)]);
-    assert!((rates[2] - 0.5).abs() < 1e-8);
-    // exp(0) against exp(-1 / (2 * 0.25)).
-    assert!((rates[0] - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-8, "{rates:?}");
 }
 
 #[test]

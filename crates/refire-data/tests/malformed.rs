@@ -108,6 +108,62 @@ fn broken_rows() -> Vec<Case> {
             "prompt[0].weight",
             "no known field",
         ),
+        case("a list of numbers", row("[1, 2]"), "prompt[0]", "expected a message"),
+        case("an empty object", "{}", "id", "missing"),
+        case("a byte-order mark within", format!("\u{feff}{GOOD}"), "row", "expected value"),
+        case("two colons", r#"{"id"::"x"}"#, "row", "expected value"),
+        case(
+            "a trailing comma",
+            r#"{"id":"x","prompt":"a","completion":"b",}"#,
+            "row",
+            "trailing comma",
+        ),
+        case("a comment", "// a comment", "row", "expected value"),
+        case("an unclosed text", r#"{"id":"x","prompt":"a"#, "row", "EOF"),
+        case("a bad escape", r#"{"id":"x","prompt":"\x41","completion":"b"}"#, "row", "escape"),
+        case("a number too large", row("1e999"), "row", "out of range"),
+        case("true for text", row("true"), "prompt", "found true or false"),
+        case(
+            "overlong UTF-8",
+            b"{\"id\":\"x\",\"prompt\":\"\xc0\x80\",\"completion\":\"5\"}",
+            "row",
+            "invalid UTF-8",
+        ),
+        case(
+            "a surrogate in UTF-8",
+            b"{\"id\":\"x\",\"prompt\":\"\xed\xa0\x80\",\"completion\":\"5\"}",
+            "row",
+            "invalid UTF-8",
+        ),
+        case(
+            "a deeply nested extra column",
+            format!(
+                r#"{{"id":"x","prompt":"a","completion":"b","extra":{}1{}}}"#,
+                r#"{"a":"#.repeat(300),
+                "}".repeat(300)
+            ),
+            "row",
+            "recursion limit",
+        ),
+        case("CSV", "id,prompt,completion", "row", "expected value"),
+        case(
+            "a role that is a number",
+            chat(r#"{"role":7,"content":"a"}"#),
+            "prompt[0].role",
+            "found a number",
+        ),
+        case(
+            "a tool call without a name",
+            chat(r#"{"role":"assistant","tool_calls":[{"arguments":{}}]}"#),
+            "prompt[0].tool_calls[0].name",
+            "missing",
+        ),
+        case(
+            "tools that are no JSON",
+            r#"{"id":"x","prompt":"a","completion":"b","tools":"[1,"}"#,
+            "tools",
+            "not a JSON list",
+        ),
         case(
             "tools of the wrong type",
             r#"{"id":"x","prompt":"a","completion":"b","tools":3}"#,
@@ -255,6 +311,124 @@ fn broken_files() {
     let records: Vec<_> = Reader::open(&all, config).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(records.len(), 1, "the same file twice is read once");
     assert_eq!(std::fs::read_to_string(&rejects).unwrap().lines().count(), 2);
+}
+
+/// All broken rows with good ones around them, in every container of text.
+#[test]
+fn broken_rows_in_every_container() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = broken_rows();
+    let mut lines = vec![good("first")];
+    for (at, case) in cases.iter().enumerate() {
+        lines.extend([case.bad.clone(), good(&format!("good-{at}"))]);
+    }
+    let text = lines.join(&b'\n');
+    // Two members in one file, as `cat a.gz b.gz` makes them, cut within a line.
+    let (a, b) = text.split_at(text.len() / 3);
+    let mut files =
+        vec![("rows.jsonl.gz", gzip(&text)), ("two.jsonl.gz", [gzip(a), gzip(b)].concat())];
+    #[cfg(feature = "zstd")]
+    {
+        let whole = zstd::encode_all(&text[..], 1).unwrap();
+        let [a, b] = [a, b].map(|part| zstd::encode_all(part, 1).unwrap());
+        files.extend([("rows.jsonl.zst", whole), ("two.jsonl.zst", [a, b].concat())]);
+    }
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let (valid, errors) = read(&path, config(OnBad::Error));
+        assert_eq!((valid, errors.len()), (cases.len() + 1, cases.len()), "{name}");
+        let rejects = folder.path().join("rejects.jsonl.gz");
+        let on_bad = OnBad::SetAside { path: rejects.clone() };
+        let (valid, errors) = read(&path, config(on_bad));
+        assert_eq!((valid, errors.len()), (cases.len() + 1, 0), "{name}");
+        let mut shown = String::new();
+        let file = std::fs::File::open(&rejects).unwrap();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut shown).unwrap();
+        assert_eq!(shown.lines().count(), cases.len(), "{name}");
+    }
+}
+
+/// A gigabyte of zeros in a megabyte: read without holding it.
+#[test]
+fn a_compressed_bomb_is_one_bad_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl.gz");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&good("before")).unwrap();
+    encoder.write_all(b"\n").unwrap();
+    let zeros = vec![b'0'; 1 << 20];
+    (0..256).for_each(|_| encoder.write_all(&zeros).unwrap());
+    encoder.write_all(b"\n").unwrap();
+    encoder.write_all(&good("behind")).unwrap();
+    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (2, 1));
+    assert!(errors[0].to_string().contains("a line of 268435456 bytes"), "{}", errors[0]);
+}
+
+#[test]
+fn damaged_compression_gives_what_stood_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = gzip(&many(20_000));
+    let path = folder.path().join("rows.jsonl.gz");
+    let damaged = |at: usize, with: u8| {
+        let mut bytes = whole.clone();
+        bytes[at..at + 40].fill(with);
+        bytes
+    };
+    let mut wrong_sum = whole.clone();
+    let end = wrong_sum.len();
+    wrong_sum[end - 8] ^= 1;
+    let cases = [
+        ("damaged in the middle", damaged(whole.len() / 2, 0xff), 5_000..20_000),
+        ("a wrong checksum", wrong_sum, 19_000..20_001),
+        ("text behind the end", [whole.clone(), b"not gzip".to_vec()].concat(), 19_000..20_001),
+    ];
+    for (name, bytes, expected) in cases {
+        std::fs::write(&path, bytes).unwrap();
+        let (valid, errors) = read(&path, config(OnBad::Error));
+        assert!(
+            expected.contains(&valid) && !errors.is_empty(),
+            "{name}: {valid} {}",
+            errors.len()
+        );
+        assert!(errors.iter().all(|e| e.to_string().contains("rows.jsonl.gz")), "{name}");
+    }
+}
+
+/// What isn't wrong must not be turned down.
+#[test]
+fn unusual_rows_that_are_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let rows = [
+        r#"{"id":"line separators","prompt":"a\u2028b\u0085","completion":"5"}"#.to_owned(),
+        "{\"id\":\"raw separators\",\"prompt\":\"a\u{2028}b\u{85}c\",\"completion\":\"5\"}".to_owned(),
+        r#"{"id":"pairs","prompt":"\ud83d\ude42","completion":"5"}"#.to_owned(),
+        r#"  {"id":"spaces","prompt":"a","completion":"b"}  "#.to_owned(),
+        r#"{"id":"nulls in further columns","prompt":"a","completion":"b","x":{"y":[null]},"tools":null}"#
+            .to_owned(),
+        r#"{"id":"numbers","prompt":"a","completion":"b","n":123456789012345678901234567890}"#.to_owned(),
+        r#"{"completion":"b","prompt":"a","id":"another order"}"#.to_owned(),
+        format!(r#"{{"id":"long","prompt":"{}","completion":"b"}}"#, "ab ".repeat(1200)),
+    ];
+    std::fs::write(&path, rows.join("\n")).unwrap();
+    let (valid, errors) = read(&path, config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (rows.len(), 0), "{errors:?}");
+}
+
+#[test]
+fn ids_that_stood_in_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, ids) in [("a.jsonl", ["1", "2"]), ("b.jsonl", ["2", "3"])] {
+        let rows = ids.map(good).join(&b'\n');
+        std::fs::write(folder.path().join(name), rows).unwrap();
+    }
+    let (valid, errors) = read(folder.path(), config(OnBad::Error));
+    assert_eq!((valid, errors.len()), (3, 1));
+    let error = errors[0].to_string();
+    assert!(error.contains("b.jsonl, line 1, id"), "{error}");
 }
 
 #[test]

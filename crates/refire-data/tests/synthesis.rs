@@ -6,8 +6,8 @@ use refire_core::{
     RolloutEvent, SamplingParams, Stateful, Stream, WeightUpdate,
 };
 use refire_data::{
-    Asker, Critique, DocumentQa, DraftRevise, Example, Guidance, KeepTraces, RationaleMemory,
-    Record, WeakToStrong,
+    Asker, Critique, DocumentQa, DraftRevise, Example, Guidance, KeepTraces, Pipeline,
+    RationaleMemory, Recipe, Record, Stage, SynthesisStage, WeakToStrong, filter_stage,
 };
 
 /// Answers by a script from (prompt text, visit, sample); `…` at the end means cut off.
@@ -256,4 +256,102 @@ fn an_engine_that_returns_too_little_is_an_error() {
     let mut asker = Asker::new(&mut engine, &encode, SamplingParams::default());
     let error = asker.ask_one(&[(1, "a".to_owned())]).unwrap_err().to_string();
     assert_eq!(error, "groups of the engine: 0 entries, expected 1");
+}
+
+/// A recipe as a stage, over a script.
+fn stage(
+    recipe: impl Recipe + 'static,
+    script: impl FnMut(&str, u64, usize) -> String + Send + 'static,
+) -> Box<dyn Stage> {
+    let engine = Box::new(Scripted(script, Vec::new()));
+    Box::new(SynthesisStage::new(recipe, engine, encode, SamplingParams::default()))
+}
+
+/// Runs one stage over questions: what was made, and how often nothing was, by reason.
+fn through(stage: Box<dyn Stage>, records: &[Record]) -> (Vec<String>, Vec<(String, u64)>) {
+    let long = |record: &Record| {
+        (completion(record).len() > 200).then(|| ("too long".to_owned(), String::new()))
+    };
+    let mut pipeline = Pipeline::new(vec![stage, filter_stage("length", long)]).with_batch(2, 1);
+    let mut made = Vec::new();
+    let sink = &mut |record: Record| {
+        made.push(completion(&record));
+        Ok(())
+    };
+    pipeline.run(records.to_vec(), sink).unwrap();
+    let removed = &pipeline.report().stages[0].removed;
+    (made, removed.iter().map(|(reason, count)| (reason.clone(), *count)).collect())
+}
+
+#[test]
+fn recipes_are_stages_that_keep_the_books() {
+    let one = |reason: &str| vec![(reason.to_owned(), 1)];
+    let questions = ["a", "b", "c"].map(question);
+
+    let script = |prompt: &str, _: u64, _: usize| {
+        if prompt.ends_with('b') { "2 + 3 = 5" } else { "Find the price." }.to_owned()
+    };
+    let (made, removed) = through(stage(Guidance::new().unwrap(), script), &questions);
+    assert_eq!((made.len(), removed), (2, one("the guidance calculates")));
+
+    let script = |prompt: &str, _: u64, _: usize| {
+        if prompt.contains("Facts: sky") { "blue" } else { "a guess" }.to_owned()
+    };
+    let mut grounded = questions.clone();
+    for record in &mut grounded[..2] {
+        record.extra.insert("context".to_owned(), "sky".into());
+    }
+    let (made, removed) = through(stage(DraftRevise::new().unwrap(), script), &grounded);
+    assert_eq!((made, removed), (vec!["blue".to_owned(); 2], one("there is no context")));
+
+    let critique = Critique::new(vec!["Be kind.".to_owned()]).unwrap();
+    let script = |prompt: &str, _: u64, _: usize| match prompt {
+        "b" => "and so on…".to_owned(),
+        p if p.contains("Say which principle") => "OK".to_owned(),
+        _ => "fine".to_owned(),
+    };
+    let (made, removed) = through(stage(critique, script), &questions);
+    assert_eq!((made, removed), (vec!["fine".to_owned(); 2], one("the answer was cut off")));
+
+    let documents = ["Ada wrote it.", "Nobody knows."]
+        .map(|text| Record::new(Example::LanguageModelling { content: text.into() }));
+    let script = |prompt: &str, _: u64, _: usize| match prompt {
+        p if p.starts_with("Write") && p.contains("Ada") => "1. Who?\n2. What?".to_owned(),
+        p if p.starts_with("Write") => "nothing to ask".to_owned(),
+        _ => "Ada.".to_owned(),
+    };
+    let (made, removed) = through(stage(DocumentQa::new().unwrap(), script), &documents);
+    assert_eq!((made, removed), (vec!["Ada.".to_owned(); 2], one("no question was answered")));
+
+    let script = |prompt: &str, _: u64, sample: usize| {
+        if prompt == "b" { sample.to_string() } else { "5".to_owned() }
+    };
+    let recipe = (WeakToStrong { samples: 3, ..WeakToStrong::default() }, |text: &str| {
+        Some(text.to_owned())
+    });
+    let (made, removed) = through(stage(recipe, script), &questions);
+    assert_eq!((made.len(), removed), (6, one("the traces disagree")));
+
+    let judge = |record: &Record, rationale: &str| {
+        let right = record.example.prompt_text().unwrap() != "b" && rationale == "because";
+        if right { 0.0 } else { f64::NEG_INFINITY }
+    };
+    let script = |_: &str, _: u64, _: usize| "because".to_owned();
+    let (made, removed) = through(stage((RationaleMemory::new(1), judge), script), &questions);
+    assert_eq!(made, ["because"; 2]);
+    assert_eq!(removed, one("no rationale explains the answer"));
+}
+
+#[test]
+fn no_two_batches_of_a_stage_draw_the_same() {
+    let script = |_: &str, visit: u64, _: usize| format!("round {visit}");
+    let mut whole = stage(Guidance::new().unwrap(), script);
+    let mut run = |text: &str| completion(&whole.run(vec![question(text)]).unwrap().records[0]);
+    assert_eq!((run("a"), run("a")), ("round 0".to_owned(), "round 1".to_owned()));
+    let engine = Box::new(Scripted(script, Vec::new()));
+    let recipe = Guidance::new().unwrap();
+    let resumed = SynthesisStage::new(recipe, engine, encode, SamplingParams::default());
+    let mut resumed = resumed.with_round(2);
+    let made = resumed.run(vec![question("a")]).unwrap();
+    assert_eq!((completion(&made.records[0]).as_str(), resumed.round()), ("round 2", 3));
 }

@@ -15,5 +15,6 @@ mod tally;
 pub use epochs::Epochs;
 pub use error::TaskError;
 pub use questions::{Question, ShuffledPrompts, read_questions};
+pub use refire_core::pass_at_k;
 pub use shuffled::Shuffled;
-pub use tally::{Tally, pass_at_k};
+pub use tally::Tally;

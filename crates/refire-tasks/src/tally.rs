@@ -1,27 +1,4 @@
-/// Probability that at least one of `k` samples drawn from `n` is right, when `c` of the `n` are:
-/// `1 - C(n - c, k) / C(n, k)`, the unbiased estimator of Chen et al., arXiv 2107.03374.
-///
-/// `k` above `n` counts as `n`.
-///
-/// ```
-/// use refire_tasks::pass_at_k;
-/// assert_eq!(pass_at_k(16, 4, 1), 0.25);
-/// assert_eq!(pass_at_k(4, 1, 4), 1.0);
-/// ```
-pub fn pass_at_k(n: usize, c: usize, k: usize) -> f64 {
-    let k = k.min(n);
-    if c == 0 || k == 0 {
-        return 0.0;
-    }
-    if n - c.min(n) < k {
-        return 1.0;
-    }
-    if k == 1 {
-        return c as f64 / n as f64;
-    }
-    let none: f64 = (n - c + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product();
-    1.0 - none
-}
+use refire_core::pass_at_k;
 
 /// Successes of a policy, problem by problem.
 ///
@@ -61,38 +38,21 @@ impl Tally {
         (!self.greedy.is_empty()).then(|| right as f64 / self.greedy.len() as f64)
     }
 
-    /// Mean over problems of [`pass_at_k`].
+    /// Mean over problems of [`pass_at_k`]. Of a problem with fewer than `k` samples all are taken;
+    /// one without samples counts as failed.
     pub fn pass_at(&self, k: usize) -> f64 {
-        let sum: f64 = self.samples.iter().map(|(n, c)| pass_at_k(*n, *c, k)).sum();
+        let sum: f64 = self.samples.iter().map(|(n, c)| pass(*n, *c, k)).sum();
         sum / self.samples.len().max(1) as f64
     }
 
     /// Standard error of [`accuracy`](Self::accuracy) over problems.
     pub fn standard_error(&self) -> f64 {
         let (mean, n) = (self.accuracy(), self.samples.len() as f64);
-        let square = self.samples.iter().map(|(n, c)| (pass_at_k(*n, *c, 1) - mean).powi(2));
+        let square = self.samples.iter().map(|(n, c)| (pass(*n, *c, 1) - mean).powi(2));
         (square.sum::<f64>() / (n - 1.0).max(1.0) / n.max(1.0)).sqrt()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pass_at_k_counts_subsets() {
-        for n in 1..=8_usize {
-            for c in 0..=n {
-                for k in 1..=n {
-                    let subsets = (0..1_u32 << n).filter(|s| s.count_ones() as usize == k);
-                    let (mut all, mut hit) = (0.0, 0.0);
-                    for subset in subsets {
-                        all += 1.0;
-                        hit += f64::from(u8::from(subset & ((1 << c) - 1) != 0));
-                    }
-                    assert!((pass_at_k(n, c, k) - hit / all).abs() < 1e-12, "{n} {c} {k}");
-                }
-            }
-        }
-    }
+fn pass(n: usize, c: usize, k: usize) -> f64 {
+    pass_at_k(n, c, k.min(n)).unwrap_or(0.0)
 }

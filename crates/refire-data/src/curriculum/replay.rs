@@ -68,8 +68,6 @@ pub struct Replayed {
 pub struct ReplayBuffer {
     config: ReplayConfig,
     memory: Memory,
-    /// Rollouts of this step, not yet put in.
-    shown: Vec<(Group, Vec<Score>)>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -78,6 +76,8 @@ struct Memory {
     draws: u64,
     /// Newest version seen among rollouts.
     version: u64,
+    /// Rollouts that were shown and not yet put in.
+    shown: Vec<(Group, Vec<Score>)>,
 }
 
 impl ReplayBuffer {
@@ -89,7 +89,7 @@ impl ReplayBuffer {
         if config.capacity == 0 {
             return Err(DataError::out_of_range("capacity", 0, "at least 1"));
         }
-        Ok(Self { config, memory: Memory::default(), shown: Vec::new() })
+        Ok(Self { config, memory: Memory::default() })
     }
 
     /// Puts a group in; false if it isn't worth keeping.
@@ -159,7 +159,7 @@ impl BatchSource for ReplayBuffer {
         let version = self.memory.version;
         let taken = self.sample(n, version).into_iter().map(|known| (known.group, known.scores));
         let taken = taken.collect();
-        for (group, scores) in std::mem::take(&mut self.shown) {
+        for (group, scores) in std::mem::take(&mut self.memory.shown) {
             let made = version_of(&group).unwrap_or(version);
             self.push(group, scores, made);
         }
@@ -169,7 +169,7 @@ impl BatchSource for ReplayBuffer {
     fn observe(&mut self, groups: &[Group], scores: &[Vec<Score>]) {
         let newest = groups.iter().filter_map(version_of).max();
         self.memory.version = newest.unwrap_or_default().max(self.memory.version);
-        self.shown = groups.iter().cloned().zip(scores.iter().cloned()).collect();
+        self.memory.shown = groups.iter().cloned().zip(scores.iter().cloned()).collect();
     }
 }
 

@@ -1,8 +1,10 @@
 //! Duplicates: equal texts, nearly equal texts, equal parts, equal meaning.
 
+mod buckets;
 mod clusters;
 mod embedding;
 mod exact;
+mod grams;
 mod lsh;
 mod minhash;
 mod near;
@@ -20,4 +22,4 @@ pub use near::{Duplicate, Fingerprint, NearConfig, NearDedup, candidate_pairs, n
 pub use sentence::{SentenceConfig, SentenceDedup};
 pub use signatures::{read_signatures, write_signatures};
 pub use substring::{Cut, SubstringDedup};
-pub use template::{TemplateGroup, template_duplicates};
+pub use template::{TemplateGroup, TemplateIndex, template_duplicates};

@@ -1,8 +1,11 @@
+use super::buckets::Buckets;
+use super::grams::Grams;
 use super::{Lsh, MinHash};
 use crate::DataError;
-use crate::text::{KeyMap, Words, for_ngrams, ngrams};
+use crate::text::{Words, for_ngrams, ngrams};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// How near-duplicates are found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,11 +23,24 @@ pub struct NearConfig {
     /// Least Jaccard similarity of the n-gram sets, computed in full for each pair that meets;
     /// `None` takes every meeting for a duplicate.
     pub verify: Option<f64>,
+    /// N-grams that verification keeps in memory, in bytes; what is more goes to a nameless file,
+    /// which is read where texts meet. 256 MiB.
+    pub gram_bytes: usize,
+    /// Folder of that file; the system's for such files if none is given.
+    pub gram_folder: Option<PathBuf>,
 }
 
 impl Default for NearConfig {
     fn default() -> Self {
-        Self { words: Words::default(), ngram: 5, lsh: Lsh::default(), seed: 1, verify: Some(0.7) }
+        Self {
+            words: Words::default(),
+            ngram: 5,
+            lsh: Lsh::default(),
+            seed: 1,
+            verify: Some(0.7),
+            gram_bytes: 256 << 20,
+            gram_folder: None,
+        }
     }
 }
 
@@ -64,27 +80,25 @@ pub struct Duplicate {
 ///
 /// Only texts that were kept are compared with, so a chain of small changes doesn't make one
 /// cluster of texts that have little in common: whatever is removed is similar to something that
-/// stays. With verification memory is about `8 bands + 4 words` bytes a kept text.
+/// stays. Memory is about `12 bands` bytes a kept text (170 by default), and with verification the
+/// n-grams, of 4 bytes each, up to [`NearConfig::gram_bytes`].
 ///
 /// ```
 /// use refire_data::{NearConfig, NearDedup};
 /// let mut near = NearDedup::new(NearConfig::default())?;
 /// let text = "the quick brown fox jumps over the lazy dog and runs into the dark green wood";
-/// assert!(near.add_text(1, text).is_none());
-/// assert_eq!(near.add_text(2, &text.replace("dark green", "dark, green")).unwrap().of, 1);
-/// assert!(near.add_text(3, "something else that nobody has said before in these words").is_none());
+/// assert!(near.add_text(1, text)?.is_none());
+/// assert_eq!(near.add_text(2, &text.replace("dark green", "dark, green"))?.unwrap().of, 1);
+/// assert!(near.add_text(3, "something else that nobody has said before in these words")?.is_none());
 /// # Ok::<(), refire_data::DataError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct NearDedup {
     config: NearConfig,
     minhash: MinHash,
-    /// For each band the newest kept text with a key; older ones follow through `links`.
-    buckets: Vec<KeyMap<u32>>,
-    /// `links[text * bands + band]`: the next older kept text with that key, plus 1.
-    links: Vec<u32>,
+    buckets: Buckets,
     ids: Vec<u64>,
-    grams: Vec<Vec<u32>>,
+    grams: Grams,
 }
 
 impl NearDedup {
@@ -95,25 +109,14 @@ impl NearDedup {
     pub fn new(config: NearConfig) -> Result<Self, DataError> {
         DataError::from_problems(config.validate())?;
         let minhash = MinHash::new(config.lsh, config.seed);
-        let buckets = vec![KeyMap::default(); config.lsh.bands];
-        Ok(Self { config, minhash, buckets, links: Vec::new(), ids: Vec::new(), grams: Vec::new() })
+        let buckets = Buckets::new(config.lsh.bands, config.verify.is_none());
+        let grams = Grams::new(config.gram_bytes, config.gram_folder.clone());
+        Ok(Self { config, minhash, buckets, ids: Vec::new(), grams })
     }
 
     /// What is kept of a text; depends on the configuration alone, so many threads may do it.
     pub fn fingerprint(&self, text: &str) -> Fingerprint {
-        thread_local! {
-            static WORDS: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
-        }
-        let grams = WORDS.with_borrow_mut(|words| {
-            self.config.words.hash_into(text, words);
-            let n = self.config.ngram;
-            if words.len() < n {
-                return ngrams(words, n).into_iter().map(|gram| (gram >> 32) as u32).collect();
-            }
-            let mut grams = Vec::with_capacity(words.len() + 1 - n);
-            for_ngrams(words, n, |_, gram| grams.push((gram >> 32) as u32));
-            grams
-        });
+        let grams = self.grams_of(text);
         let keys = if grams.is_empty() {
             Vec::new()
         } else {
@@ -122,43 +125,77 @@ impl NearDedup {
         Fingerprint { keys, grams: if self.config.verify.is_some() { grams } else { Vec::new() } }
     }
 
+    /// Jaccard similarity of two texts' n-grams; 0 for texts without a word.
+    pub fn similarity(&self, a: &str, b: &str) -> f64 {
+        jaccard(&sorted(self.grams_of(a)), &sorted(self.grams_of(b)))
+    }
+
+    /// The n-grams of a text in their order, 32 bits each.
+    fn grams_of(&self, text: &str) -> Vec<u32> {
+        thread_local! {
+            static WORDS: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
+        }
+        WORDS.with_borrow_mut(|words| {
+            self.config.words.hash_into(text, words);
+            let n = self.config.ngram;
+            if words.len() < n {
+                return ngrams(words, n).into_iter().map(|gram| (gram >> 32) as u32).collect();
+            }
+            let mut grams = Vec::with_capacity(words.len() + 1 - n);
+            for_ngrams(words, n, |_, gram| grams.push((gram >> 32) as u32));
+            grams
+        })
+    }
+
     /// [`add`](Self::add) with the text itself.
-    pub fn add_text(&mut self, id: u64, text: &str) -> Option<Duplicate> {
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_text(&mut self, id: u64, text: &str) -> Result<Option<Duplicate>, DataError> {
         let fingerprint = self.fingerprint(text);
         self.add(id, fingerprint)
     }
 
     /// The kept text that this one copies, the most similar if there are several; otherwise keeps
     /// this one. A text without a word copies none.
-    pub fn add(&mut self, id: u64, fingerprint: Fingerprint) -> Option<Duplicate> {
-        let found = self.find(&fingerprint);
+    ///
+    /// # Errors
+    /// When n-grams can't be written to their file, or read back.
+    pub fn add(
+        &mut self,
+        id: u64,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Duplicate>, DataError> {
+        let found = self.find(&fingerprint)?;
         if found.is_none() {
-            self.keep(id, fingerprint);
+            self.keep(id, &fingerprint)?;
         }
-        found
+        Ok(found)
     }
 
     /// The kept text that this one copies.
-    pub fn find(&self, fingerprint: &Fingerprint) -> Option<Duplicate> {
-        let mut met = self.met(fingerprint);
-        let least = match self.config.verify {
-            None => {
-                return met.first().map(|text| Duplicate { of: self.ids[*text], similarity: 1.0 });
-            }
-            Some(least) => least,
+    ///
+    /// # Errors
+    /// When n-grams can't be read back from their file.
+    pub fn find(&mut self, fingerprint: &Fingerprint) -> Result<Option<Duplicate>, DataError> {
+        let met = self.buckets.met(&fingerprint.keys);
+        let Some(least) = self.config.verify else {
+            let first = met.first().map(|text| Duplicate { of: self.ids[*text], similarity: 1.0 });
+            return Ok(first);
         };
         if met.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let mine = sorted(&fingerprint.grams);
+        let grams = sorted(fingerprint.grams.clone());
         let mut best: Option<Duplicate> = None;
-        for text in met.drain(..) {
-            let similarity = jaccard(&mine, &sorted(&self.grams[text]));
+        for text in met {
+            let known = self.grams.get(text).map_err(failed)?;
+            let similarity = jaccard(&grams, &sorted(known));
             if similarity >= least && best.is_none_or(|known| similarity > known.similarity) {
                 best = Some(Duplicate { of: self.ids[text], similarity });
             }
         }
-        best
+        Ok(best)
     }
 
     /// Number of texts kept.
@@ -166,39 +203,24 @@ impl NearDedup {
         self.ids.len()
     }
 
-    /// Kept texts that share a band, oldest first.
-    fn met(&self, fingerprint: &Fingerprint) -> Vec<usize> {
-        let mut met = Vec::new();
-        let bands = self.config.lsh.bands;
-        for (band, key) in fingerprint.keys.iter().enumerate() {
-            let mut next = self.buckets[band].get(key).copied().unwrap_or(0);
-            while next > 0 {
-                let text = next as usize - 1;
-                met.push(text);
-                next = self.links[text * bands + band];
-            }
-        }
-        met.sort_unstable();
-        met.dedup();
-        met
-    }
-
-    fn keep(&mut self, id: u64, fingerprint: Fingerprint) {
+    fn keep(&mut self, id: u64, fingerprint: &Fingerprint) -> Result<(), DataError> {
         if fingerprint.keys.is_empty() {
-            return;
+            return Ok(());
         }
-        let number = self.ids.len() as u32 + 1;
-        for (bucket, key) in self.buckets.iter_mut().zip(&fingerprint.keys) {
-            let older = bucket.insert(*key, number).unwrap_or(0);
-            self.links.push(older);
+        if self.config.verify.is_some() {
+            self.grams.push(&fingerprint.grams).map_err(failed)?;
         }
+        self.buckets.keep(&fingerprint.keys);
         self.ids.push(id);
-        self.grams.push(fingerprint.grams);
+        Ok(())
     }
 }
 
-fn sorted(grams: &[u32]) -> Vec<u32> {
-    let mut grams = grams.to_vec();
+fn failed(source: std::io::Error) -> DataError {
+    DataError::Caller { what: "the file of n-grams", source: source.into() }
+}
+
+fn sorted(mut grams: Vec<u32>) -> Vec<u32> {
     grams.sort_unstable();
     grams.dedup();
     grams
@@ -232,7 +254,7 @@ fn jaccard(a: &[u32], b: &[u32]) -> f64 {
 /// ```
 ///
 /// # Errors
-/// When the configuration is wrong.
+/// When the configuration is wrong, or the file of n-grams fails.
 pub fn near_duplicates<T: AsRef<str> + Sync>(
     texts: &[T],
     config: NearConfig,
@@ -243,7 +265,7 @@ pub fn near_duplicates<T: AsRef<str> + Sync>(
     for block in texts.chunks(BLOCK) {
         let prints: Vec<_> = block.par_iter().map(|text| near.fingerprint(text.as_ref())).collect();
         for print in prints {
-            found.push(near.add(found.len() as u64, print));
+            found.push(near.add(found.len() as u64, print)?);
         }
     }
     Ok(found)

@@ -1,5 +1,6 @@
 use super::Content;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The kinds of record, with TRL's names for their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,24 +173,37 @@ impl Example {
 
     /// All that is said, one part a line: what filters and duplicate search read.
     pub fn full_text(&self) -> String {
+        self.parts().into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All that is said, part by part, with the names of the parts.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, Cow<'_, str>)> {
+        let (question, answer) = ("prompt", "response");
         match self {
-            Self::LanguageModelling { content } => content.text().into_owned(),
+            Self::LanguageModelling { content } => vec![("text", content.text())],
             Self::PromptOnly { prompt } | Self::Verifiable { prompt, .. } => {
-                prompt.text().into_owned()
+                vec![(question, prompt.text())]
             }
             Self::PromptCompletion { prompt, completion }
             | Self::Unpaired { prompt, completion, .. } => {
-                format!("{}\n{}", prompt.text(), completion.text())
+                vec![(question, prompt.text()), (answer, completion.text())]
             }
-            Self::Preference { prompt, chosen, rejected } => {
-                format!("{}\n{}\n{}", prompt.text(), chosen.text(), rejected.text())
-            }
+            Self::Preference { prompt, chosen, rejected } => vec![
+                (question, prompt.text()),
+                (answer, chosen.text()),
+                ("rejected response", rejected.text()),
+            ],
             Self::ImplicitPreference { chosen, rejected } => {
-                format!("{}\n{}", chosen.text(), rejected.text())
+                vec![("chosen text", chosen.text()), ("rejected text", rejected.text())]
             }
             Self::Stepwise { prompt, completions, .. } => {
-                format!("{prompt}\n{}", completions.concat())
+                vec![(question, prompt.into()), (answer, completions.concat().into())]
             }
         }
+    }
+
+    /// Bytes of all that is said.
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts().iter().map(|(_, text)| text.len()).sum()
     }
 }

@@ -1,4 +1,4 @@
-use super::lines::SHOWN;
+use super::lines::{Lines, SHOWN};
 use super::row::{Body, Raw};
 use std::io::BufRead;
 
@@ -16,6 +16,11 @@ pub(super) struct Elements {
 enum State {
     Before,
     Inside,
+    /// In front of an element that no comma parts from the one before.
+    Unparted,
+    /// Behind the list.
+    Closed,
+    /// Where nothing can be read on.
     Ended,
 }
 
@@ -24,7 +29,8 @@ impl Elements {
         Self { file, limit, line: 1, state: State::Before }
     }
 
-    /// The next element; `None` at the end. A list that isn't closed ends in a bad row.
+    /// The next element; `None` at the end. A missing comma is a bad row, as is the end of a list
+    /// that isn't closed.
     pub(super) fn next_row(&mut self) -> Option<Raw> {
         if self.state == State::Before {
             if let Err(reason) = self.open_list() {
@@ -32,13 +38,27 @@ impl Elements {
             }
             self.state = State::Inside;
         }
-        if self.state == State::Ended {
-            return None;
+        match self.state {
+            State::Closed | State::Ended => return None,
+            State::Unparted => {
+                self.state = State::Inside;
+                let reason = "no comma stands in front of an element".to_owned();
+                return Some(Raw {
+                    line: self.line,
+                    body: Body::Bad { reason, shown: Vec::new() },
+                });
+            }
+            State::Before | State::Inside => {}
         }
         let mut cut = Cut::default();
         loop {
+            if cut.closed && matches!(self.peek(), Ok(Some(b'{'))) {
+                self.state = State::Unparted;
+                return Some(self.element(cut));
+            }
             let byte = match self.next_byte() {
                 Ok(Some(byte)) => byte,
+                Ok(None) if cut.closed => return Some(self.element(cut)),
                 Ok(None) => return self.end("the list isn't closed".to_owned(), cut.bytes),
                 Err(error) => {
                     return self.end(format!("the file can't be read on: {error}"), cut.bytes);
@@ -46,7 +66,7 @@ impl Elements {
             };
             if cut.depth == 0 && !cut.in_string && (byte == b',' || byte == b']') {
                 if byte == b']' {
-                    self.state = State::Ended;
+                    self.state = State::Closed;
                 }
                 if cut.bytes.is_empty() && byte == b']' {
                     return None;
@@ -61,6 +81,14 @@ impl Elements {
                 cut.push(byte, self.limit);
             }
         }
+    }
+
+    /// What stands behind the list: further lines, if it was but the first of them.
+    pub(super) fn rest(&mut self) -> Option<Lines> {
+        (self.state == State::Closed).then(|| {
+            let file = std::mem::replace(&mut self.file, Box::new(std::io::empty()));
+            Lines::from_line(file, self.limit, self.line)
+        })
     }
 
     fn element(&self, cut: Cut) -> Raw {
@@ -89,8 +117,12 @@ impl Elements {
         }
     }
 
+    fn peek(&mut self) -> std::io::Result<Option<u8>> {
+        Ok(self.file.fill_buf()?.first().copied())
+    }
+
     fn next_byte(&mut self) -> std::io::Result<Option<u8>> {
-        let byte = self.file.fill_buf()?.first().copied();
+        let byte = self.peek()?;
         if let Some(byte) = byte {
             self.file.consume(1);
             self.line += u64::from(byte == b'\n');
@@ -107,6 +139,8 @@ struct Cut {
     depth: usize,
     in_string: bool,
     escaped: bool,
+    /// Its last bracket is closed.
+    closed: bool,
 }
 
 impl Cut {
@@ -127,7 +161,10 @@ impl Cut {
         match byte {
             b'"' => self.in_string = true,
             b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.closed = self.depth == 0;
+            }
             _ => {}
         }
     }

@@ -17,6 +17,11 @@ impl Lines {
         Self { file, limit, line: 0, ended: false }
     }
 
+    /// Lines of a file that has been read up to somewhere in a line, counted from 1.
+    pub(super) fn from_line(file: Box<dyn BufRead + Send>, limit: usize, line: u64) -> Self {
+        Self { line: line - 1, ..Self::new(file, limit) }
+    }
+
     /// The next line that isn't blank; `None` at the end. A failure of the file ends it, as a bad
     /// row.
     pub(super) fn next_row(&mut self) -> Option<Raw> {

@@ -138,14 +138,14 @@ enum Rows {
     Lines(Lines),
     Elements(Elements),
     #[cfg(feature = "parquet")]
-    Table(super::parquet::Table),
+    Table(Box<super::parquet::Table>),
 }
 
 impl Rows {
     fn open(path: &Path, limit: usize) -> Result<Self, DataError> {
         #[cfg(feature = "parquet")]
         if super::parquet::is_parquet(path)? {
-            return Ok(Self::Table(super::parquet::Table::open(path)?));
+            return Ok(Self::Table(Box::new(super::parquet::Table::open(path)?)));
         }
         let mut file = compression::open(path)?;
         let unsupported = |reason: &str| DataError::Unsupported {
@@ -157,7 +157,8 @@ impl Rows {
         if start.starts_with(b"PAR1") {
             return Err(unsupported("Parquet files need the feature `parquet` of refire-data"));
         }
-        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+        // Of two bytes, one is 0 in what JSON begins with; else these are bad bytes of a first line.
+        if matches!(start, [0xff, 0xfe, _, 0, ..] | [0xfe, 0xff, 0, ..]) {
             return Err(unsupported("the text is UTF-16; convert it to UTF-8"));
         }
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
@@ -172,7 +173,13 @@ impl Rows {
     fn next_row(&mut self) -> Option<Raw> {
         match self {
             Self::Lines(lines) => lines.next_row(),
-            Self::Elements(elements) => elements.next_row(),
+            Self::Elements(elements) => match elements.next_row() {
+                Some(raw) => Some(raw),
+                None => {
+                    *self = Self::Lines(elements.rest()?);
+                    self.next_row()
+                }
+            },
             #[cfg(feature = "parquet")]
             Self::Table(table) => table.next_row(),
         }
@@ -281,7 +288,7 @@ impl Reader {
             };
             bytes += match &raw.body {
                 Body::Bytes(bytes) | Body::Bad { shown: bytes, .. } => bytes.len(),
-                Body::Columns(_) => 1024,
+                Body::Columns(_) | Body::BadCell { .. } => 1024,
             };
             rows.push(raw);
         }
@@ -387,6 +394,9 @@ fn columns(raw: Raw) -> Result<Columns, Bad> {
         Body::Columns(columns) => Ok(Columns { line, columns, shown: Vec::new() }),
         Body::Bad { reason, shown } => {
             Err(Bad { line, error: FieldError::new("row", reason), shown })
+        }
+        Body::BadCell { field, reason } => {
+            Err(Bad { line, error: FieldError { field, reason }, shown: Vec::new() })
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) enum Body {
     Columns(Map<String, Value>),
     /// Something that isn't a row, with what can be shown of it.
     Bad { reason: String, shown: Vec<u8> },
+    /// A row of a table with a cell that can't be read.
+    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
+    BadCell { field: String, reason: String },
 }
 
 /// Reads one JSON object, or says why it can't be read.

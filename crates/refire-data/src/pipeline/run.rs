@@ -39,12 +39,29 @@ impl std::fmt::Debug for Pipeline {
     }
 }
 
+/// Bytes of text after which a batch ends, so that long records don't fill the memory.
+const BATCH_BYTES: usize = 32 << 20;
+
+/// The next batch of at most `most` records.
+fn batch<E>(
+    records: &mut dyn Iterator<Item = Result<Record, E>>,
+    most: usize,
+) -> Result<Vec<Record>, E> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < most && bytes < BATCH_BYTES {
+        let Some(record) = records.next().transpose()? else { break };
+        bytes += record.example.bytes();
+        batch.push(record);
+    }
+    Ok(batch)
+}
+
 /// Takes what comes out.
 type Sink<'a> = dyn FnMut(Record) -> Result<(), DataError> + 'a;
 
 impl Pipeline {
-    /// Stages in their order; batches of 4096 records, and up to 5 removed records a reason in the
-    /// report.
+    /// Stages in their order; batches of 4096 records (fewer where they hold more than 32 MiB of
+    /// text), and up to 5 removed records a reason in the report.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
         let reports = stages.iter().map(|stage| StageReport::new(stage.name())).collect();
         let report = PipelineReport { stages: reports, ..PipelineReport::default() };
@@ -67,9 +84,9 @@ impl Pipeline {
         records: impl IntoIterator<Item = Record>,
         sink: &mut Sink<'_>,
     ) -> Result<(), DataError> {
-        let mut records = records.into_iter();
+        let mut records = records.into_iter().map(Ok);
         loop {
-            let batch: Vec<Record> = records.by_ref().take(self.batch).collect();
+            let batch: Vec<Record> = batch::<DataError>(&mut records, self.batch)?;
             if batch.is_empty() {
                 break;
             }
@@ -89,7 +106,7 @@ impl Pipeline {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), DataError> {
         loop {
-            let batch = reader.next_batch(self.batch)?;
+            let batch = batch(reader, self.batch)?;
             self.report.read = reader.report().clone();
             if batch.is_empty() {
                 break;

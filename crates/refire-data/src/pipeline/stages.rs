@@ -97,7 +97,7 @@ impl Stage for NearStage {
             records.par_iter().map(|record| near.fingerprint(&part.of(record))).collect();
         let mut passed = Passed::default();
         for (record, print) in records.into_iter().zip(prints) {
-            match self.near.add(record.id().short(), print) {
+            match self.near.add(record.id().short(), print)? {
                 None => passed.records.push(record),
                 Some(found) => {
                     let detail = format!("{:.3} similar to {:016x}", found.similarity, found.of);
@@ -113,7 +113,8 @@ impl Stage for NearStage {
     }
 }
 
-/// Removes records whose prompt or response overlaps with a benchmark.
+/// Removes records of which a part overlaps with a benchmark: prompt, response, or the response of
+/// a preference that was rejected.
 #[derive(Debug)]
 pub struct DecontaminateStage {
     check: Decontaminator,
@@ -121,7 +122,7 @@ pub struct DecontaminateStage {
 }
 
 impl DecontaminateStage {
-    /// Checks prompt and response apart: a leak is often all of one and little of both.
+    /// Checks the parts one by one: a leak is often all of one and little of the whole.
     pub fn new(check: Decontaminator) -> Self {
         Self { check, report: DecontaminationReport::default() }
     }
@@ -134,12 +135,9 @@ impl Stage for DecontaminateStage {
 
     fn run(&mut self, records: Vec<Record>) -> Result<Passed, DataError> {
         let check = &self.check;
-        let one = |record: &Record| match (&record.example, record.example.prompt_text()) {
-            (example, Some(prompt)) => check
-                .check(&prompt)
-                .map(|found| ("prompt", found))
-                .or_else(|| Some(("response", check.check(&example.response_text()?)?))),
-            (example, None) => check.check(&example.full_text()).map(|found| ("text", found)),
+        let one = |record: &Record| {
+            let mut parts = record.example.parts().into_iter();
+            parts.find_map(|(part, text)| Some((part, check.check(&text)?)))
         };
         let found: Vec<_> = records.par_iter().map(one).collect();
         let mut passed = Passed::default();

@@ -1,8 +1,10 @@
 use super::Rejection;
 use crate::text::sentences;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// C4's rules (Raffel et al., arXiv 1910.10683), as datatrove has them: lines go, or the whole text.
+/// What turns a whole text down is looked for in the lines that stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct C4 {
@@ -30,8 +32,14 @@ impl Default for C4 {
     }
 }
 
-const POLICY: [&str; 5] =
-    ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies"];
+const POLICY: [&str; 6] = [
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+];
 
 impl C4 {
     /// The text without its bad lines.
@@ -39,14 +47,25 @@ impl C4 {
     /// # Errors
     /// The rule that turns the whole text down.
     pub fn clean(&self, text: &str) -> Result<String, Rejection> {
-        let lower = text.to_lowercase();
-        if lower.contains("lorem ipsum") {
-            return Err(Rejection::new("lorem ipsum", "it stands in the text"));
+        let mut kept = Vec::new();
+        for line in text.lines().map(|line| without_citations(line.trim())) {
+            if !self.ends_well(&line) {
+                continue;
+            }
+            let lower = line.to_lowercase();
+            if lower.contains("lorem ipsum") {
+                return Err(Rejection::new("lorem ipsum", "it stands in the text"));
+            }
+            if lower.contains("javascript") {
+                continue;
+            }
+            if self.no_braces && line.contains('{') {
+                return Err(Rejection::new("brace", "`{` stands in the text"));
+            }
+            if !POLICY.iter().any(|phrase| lower.contains(phrase)) {
+                kept.push(line);
+            }
         }
-        if self.no_braces && text.contains('{') {
-            return Err(Rejection::new("brace", "`{` stands in the text"));
-        }
-        let kept: Vec<&str> = text.lines().map(str::trim).filter(|line| self.keeps(line)).collect();
         let kept = kept.join("\n");
         let found = sentences(&kept).len();
         if found < self.min_sentences {
@@ -56,13 +75,35 @@ impl C4 {
         Ok(kept)
     }
 
-    fn keeps(&self, line: &str) -> bool {
-        let lower = line.to_lowercase();
+    fn ends_well(&self, line: &str) -> bool {
         let ends = line.ends_with(['.', '?', '!', '"', '\'', '”']) && !line.ends_with("...");
         (ends || !self.terminal_marks)
             && line.split_whitespace().count() >= self.min_line_words
             && line.split_whitespace().all(|word| word.chars().count() <= self.max_word_chars)
-            && !lower.contains("javascript")
-            && !POLICY.iter().any(|phrase| lower.contains(phrase))
     }
+}
+
+/// A line without the marks of an encyclopedia: `[12]`, `[edit]`, `[citation needed]`.
+fn without_citations(line: &str) -> Cow<'_, str> {
+    if !line.contains('[') {
+        return Cow::Borrowed(line);
+    }
+    let (mut bare, mut rest) = (String::with_capacity(line.len()), line);
+    while let Some(at) = rest.find('[') {
+        bare.push_str(&rest[..at]);
+        let inner = rest[at + 1..].split_once(']');
+        match inner.filter(|(mark, _)| is_citation(mark)) {
+            Some((_, behind)) => rest = behind,
+            None => {
+                bare.push('[');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bare.push_str(rest);
+    Cow::Owned(bare)
+}
+
+fn is_citation(mark: &str) -> bool {
+    mark.bytes().all(|byte| byte.is_ascii_digit()) || ["edit", "citation needed"].contains(&mark)
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 /// Gopher's rules on quality (Rae et al., arXiv 2112.11446), as datatrove has them.
 ///
 /// Words are runs of letters and digits, and single marks; datatrove splits with spaCy, which
-/// agrees on most texts.
+/// agrees on most texts: of 3,000 solutions of GSM8K behind their questions datatrove 0.10.1 turns
+/// down 92.9 %, these rules 94.2 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gopher {
@@ -51,7 +52,7 @@ impl Gopher {
     pub fn check(&self, text: &str) -> Option<Rejection> {
         let words = words(text);
         let real: Vec<&str> =
-            words.iter().copied().filter(|w| w.chars().any(char::is_alphanumeric)).collect();
+            words.iter().copied().filter(|w| !w.chars().all(is_punctuation)).collect();
         let (all, n) = (words.len().max(1) as f64, real.len());
         let (low, high) = (self.min_words as f64, self.max_words as f64);
         let length = real.iter().map(|w| w.chars().count()).sum::<usize>() as f64 / n.max(1) as f64;
@@ -91,15 +92,29 @@ impl Gopher {
     }
 }
 
-/// Runs of letters and digits (a number with its points and commas, an ending with its apostrophe),
-/// and single marks.
+/// Punctuation as datatrove has it: a currency's sign is a word.
+fn is_punctuation(c: char) -> bool {
+    (c.is_ascii_punctuation() && c != '$')
+        || "—–―…“”„‘’«»´►•、。「」，；：？！（）【】《》～━〈％".contains(c)
+}
+
+/// Runs of letters and digits (a number with its points, commas and signs of division, an ending
+/// with its apostrophe), and single marks. As spaCy, `48/2=24` is one word, `48+24` three.
 pub(super) fn words(text: &str) -> Vec<&str> {
     let bytes = text.as_bytes();
     let follows = |at: usize, wanted: fn(&u8) -> bool| bytes.get(at + 1).is_some_and(wanted);
     let (mut words, mut start) = (Vec::new(), None);
     for (at, c) in text.char_indices() {
-        let number = matches!(c, '.' | ',') && at > 0 && bytes[at - 1].is_ascii_digit();
-        if c.is_alphanumeric() || (number && follows(at, u8::is_ascii_digit)) {
+        let behind = |wanted: fn(&u8) -> bool| at > 0 && wanted(&bytes[at - 1]);
+        let joins = match c {
+            '.' | ',' => behind(u8::is_ascii_digit) && follows(at, u8::is_ascii_digit),
+            '/' | '=' | ':' | '<' | '>' => {
+                behind(u8::is_ascii_alphanumeric) && follows(at, u8::is_ascii_digit)
+            }
+            '-' => behind(u8::is_ascii_digit) && follows(at, u8::is_ascii_alphabetic),
+            _ => false,
+        };
+        if c.is_alphanumeric() || joins {
             start.get_or_insert(at);
             continue;
         }

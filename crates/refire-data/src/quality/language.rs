@@ -1,6 +1,7 @@
+use crate::text::KeyMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Letters a passage must have for its language to be told; below, detection guesses.
 const MIN_LETTERS: usize = 40;
@@ -138,17 +139,23 @@ pub(super) fn prompt_language(text: &str) -> Option<&'static str> {
 
 /// Function words of each language in a text, in the order of [`FUNCTION_WORDS`].
 fn all_votes(text: &str) -> [usize; LANGUAGES] {
-    static LANGUAGES_OF: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
-        let mut of: HashMap<&str, u8> = HashMap::new();
+    static LANGUAGES_OF: LazyLock<KeyMap<u8>> = LazyLock::new(|| {
+        let mut of: KeyMap<u8> = KeyMap::default();
         for (at, (_, words)) in FUNCTION_WORDS.iter().enumerate() {
-            words.iter().for_each(|word| *of.entry(word).or_default() |= 1 << at);
+            for word in *words {
+                *of.entry(xxh3_64(word.as_bytes())).or_default() |= 1 << at;
+            }
         }
         of
     });
     let mut votes = [0; LANGUAGES];
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-        let found = LANGUAGES_OF.get(word).copied();
-        let bits = found.or_else(|| LANGUAGES_OF.get(word.to_lowercase().as_str()).copied());
+        let of = |word: &str| LANGUAGES_OF.get(&xxh3_64(word.as_bytes())).copied();
+        let bits = if word.chars().any(char::is_uppercase) {
+            of(word).or_else(|| of(&word.to_lowercase()))
+        } else {
+            of(word)
+        };
         let bits = bits.unwrap_or(0);
         votes.iter_mut().enumerate().for_each(|(at, n)| *n += usize::from(bits >> at & 1));
     }

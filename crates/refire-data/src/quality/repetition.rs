@@ -1,7 +1,9 @@
 use super::Rejection;
 use super::gopher::words;
+use crate::text::{KeyMap, KeySet, for_ngrams};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Gopher's rules on repetition (Rae et al., arXiv 2112.11446, table A1), as datatrove has them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,15 +70,15 @@ impl Repetition {
                 return found;
             }
         }
-        let words = words(text);
+        let words = Hashed::new(&words(text));
         for (n, most) in (2..).zip(self.max_top) {
-            let share = top_chars(&words, n) as f64 / length;
+            let share = words.top_chars(n) as f64 / length;
             if let Some(found) = Rejection::outside(&format!("top {n}-gram"), share, 0.0, most) {
                 return Some(found);
             }
         }
         for (n, most) in (5..).zip(self.max_repeated) {
-            let share = repeated_chars(&words, n) as f64 / length;
+            let share = words.repeated_chars(n) as f64 / length;
             if let Some(found) =
                 Rejection::outside(&format!("repeated {n}-grams"), share, 0.0, most)
             {
@@ -101,30 +103,60 @@ fn repeated_parts(parts: &[&str]) -> (usize, usize) {
     repeated.fold((0, 0), |(count, chars), part| (count + 1, chars + part.chars().count()))
 }
 
-fn chars(words: &[&str]) -> usize {
-    words.iter().map(|word| word.chars().count()).sum::<usize>() + words.len().saturating_sub(1)
+/// Words as hashes, and where each begins when they are written without spaces.
+struct Hashed {
+    words: Vec<u64>,
+    /// Characters before each word, and after the last one.
+    before: Vec<usize>,
 }
 
-/// Characters of the most frequent n-gram, all its occurrences together; 0 if none is repeated.
-fn top_chars(words: &[&str], n: usize) -> usize {
-    let mut counts: HashMap<&[&str], usize> = HashMap::new();
-    words.windows(n).for_each(|gram| *counts.entry(gram).or_default() += 1);
-    let repeated = counts.into_iter().filter(|(_, count)| *count > 1);
-    repeated.map(|(gram, count)| (count, count * chars(gram))).max().map_or(0, |(_, all)| all)
-}
-
-/// Characters of n-grams that stood before, without the spaces between words, as datatrove counts
-/// them; a hit is jumped over, so none counts twice.
-fn repeated_chars(words: &[&str], n: usize) -> usize {
-    let (mut seen, mut at, mut repeated) = (HashSet::new(), 0, 0);
-    while at + n <= words.len() {
-        let gram = &words[at..at + n];
-        if seen.insert(gram) {
-            at += 1;
-        } else {
-            repeated += gram.iter().map(|word| word.chars().count()).sum::<usize>();
-            at += n;
+impl Hashed {
+    fn new(words: &[&str]) -> Self {
+        let mut before = vec![0];
+        let mut chars = 0;
+        for word in words {
+            chars += word.chars().count();
+            before.push(chars);
         }
+        Self { words: words.iter().map(|word| xxh3_64(word.as_bytes())).collect(), before }
     }
-    repeated
+
+    /// Characters of the `n` words from `at` on, without spaces.
+    fn chars(&self, at: usize, n: usize) -> usize {
+        self.before[at + n] - self.before[at]
+    }
+
+    fn grams(&self, n: usize) -> Vec<u64> {
+        let mut grams = Vec::with_capacity(self.words.len());
+        for_ngrams(&self.words, n, |_, gram| grams.push(gram));
+        grams
+    }
+
+    /// Characters of the most frequent n-gram (with the spaces between its words), all its
+    /// occurrences together; 0 if none is repeated.
+    fn top_chars(&self, n: usize) -> usize {
+        let mut counts: KeyMap<(usize, usize)> = KeyMap::default();
+        for (at, gram) in self.grams(n).into_iter().enumerate() {
+            counts.entry(gram).or_insert((0, at)).0 += 1;
+        }
+        let repeated = counts.into_values().filter(|(count, _)| *count > 1);
+        let all = repeated.map(|(count, at)| (count, count * (self.chars(at, n) + n - 1)));
+        all.max().map_or(0, |(_, chars)| chars)
+    }
+
+    /// Characters of n-grams that stood before, without the spaces between words, as datatrove
+    /// counts them; a hit is jumped over, so none counts twice.
+    fn repeated_chars(&self, n: usize) -> usize {
+        let grams = self.grams(n);
+        let (mut seen, mut at, mut repeated) = (KeySet::default(), 0, 0);
+        while at < grams.len() {
+            if seen.insert(grams[at]) {
+                at += 1;
+            } else {
+                repeated += self.chars(at, n);
+                at += n;
+            }
+        }
+        repeated
+    }
 }

@@ -1,3 +1,4 @@
+use refire_core::pass_at_k;
 use serde::{Deserialize, Serialize};
 
 /// How many of `judged` answers are right.
@@ -56,22 +57,6 @@ impl PassRate {
     pub fn pass_at(&self, k: usize) -> Option<f64> {
         pass_at_k(self.judged, self.correct, k)
     }
-}
-
-/// Probability that one of `k` answers is right, from `c` of `n`: `1 - C(n - c, k) / C(n, k)`, the
-/// unbiased estimate of Chen et al. (arXiv 2107.03374). `None` for `k` of 0 or above `n`.
-///
-/// ```
-/// assert_eq!(refire_data::pass_at_k(4, 2, 1), Some(0.5));
-/// ```
-pub fn pass_at_k(n: usize, c: usize, k: usize) -> Option<f64> {
-    if k == 0 || k > n || c > n {
-        return None;
-    }
-    if n - c < k {
-        return Some(1.0);
-    }
-    Some(1.0 - (n - c + 1..=n).map(|i| 1.0 - k as f64 / i as f64).product::<f64>())
 }
 
 /// Probability that a group of `k` answers, each right with probability `p`, has right and wrong

@@ -1,4 +1,4 @@
-use super::Asker;
+use super::{Asker, Made, Recipe};
 use crate::{DataError, Example, Record, Template};
 
 /// Critique and revision against written principles: each round every answer is criticised, and
@@ -71,6 +71,15 @@ impl Critique {
         asker: &mut Asker<'_>,
         questions: &[Record],
     ) -> Result<Vec<Revised>, DataError> {
+        Ok(self.each(asker, questions)?.into_iter().flatten().collect())
+    }
+
+    /// `None` for questions whose first answer was cut off.
+    fn each(
+        &self,
+        asker: &mut Asker<'_>,
+        questions: &[Record],
+    ) -> Result<Vec<Option<Revised>>, DataError> {
         let ids: Vec<u64> = questions.iter().map(|record| record.id().short()).collect();
         let texts: Vec<String> =
             questions.iter().map(|r| r.example.prompt_text().unwrap_or_default()).collect();
@@ -112,8 +121,11 @@ impl Critique {
                 }
             }
         }
-        let whole = states.into_iter().enumerate().filter(|(_, state)| !state.now.is_empty());
-        Ok(whole.map(|(at, state)| revised(&questions[at], &texts[at], state)).collect())
+        let done = states.into_iter().enumerate().map(|(at, state)| {
+            let whole = !state.now.is_empty();
+            whole.then(|| revised(&questions[at], &texts[at], state))
+        });
+        Ok(done.collect())
     }
 }
 
@@ -130,4 +142,18 @@ fn revised(record: &Record, question: &str, state: State) -> Revised {
     let example = Example::PromptCompletion { prompt: question.into(), completion: now.into() };
     let record = record.derive(example, "synthesis: critique, revise");
     Revised { record, pair, revisions, settled }
+}
+
+/// Gives the last answers; [`run`](Critique::run) has the pairs too.
+impl Recipe for Critique {
+    fn name(&self) -> &str {
+        "critique, revise"
+    }
+
+    fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError> {
+        let made = self.each(asker, records)?.into_iter().map(|revised| {
+            revised.map(|revised| vec![revised.record]).ok_or("the answer was cut off")
+        });
+        Ok(made.collect())
+    }
 }

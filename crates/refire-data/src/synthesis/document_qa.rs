@@ -1,4 +1,4 @@
-use super::Asker;
+use super::{Asker, Made, Recipe};
 use crate::text::sentences;
 use crate::{DataError, Example, Record, Template};
 
@@ -41,35 +41,75 @@ impl DocumentQa {
     /// # Errors
     /// When asking fails, or a template names a place it isn't given.
     pub fn run(&self, asker: &mut Asker<'_>, document: &Record) -> Result<Vec<Record>, DataError> {
-        let text = document.example.full_text();
-        let passages = passages(&text, self.words);
-        let (id, count) = (document.id().short(), self.count.to_string());
-        let key = |at: usize| crate::text::fold(id, at as u64);
-        let mut asked = Vec::new();
-        for (at, passage) in passages.iter().enumerate() {
-            let values = [("passage", passage.as_str()), ("count", &count)];
-            asked.push((key(at), self.question.fill(&values)?));
-        }
-        let (mut wanted, mut of) = (Vec::new(), Vec::new());
-        for (passage, lines) in passages.iter().zip(asker.ask_one(&asked)?) {
-            for question in questions(&lines).into_iter().take(self.count) {
-                let values = [("passage", passage.as_str()), ("question", &question)];
-                wanted.push((key(passages.len() + wanted.len()), self.answer.fill(&values)?));
-                of.push((passage, question));
+        Ok(self.each(asker, std::slice::from_ref(document))?.concat())
+    }
+
+    fn each(
+        &self,
+        asker: &mut Asker<'_>,
+        documents: &[Record],
+    ) -> Result<Vec<Vec<Record>>, DataError> {
+        // The document and its passages, and how often it was asked about.
+        let split = |document: &Record| passages(&document.example.full_text(), self.words);
+        let (mut asked, mut passages_of) = (Vec::new(), Vec::new());
+        let mut keys: Vec<Keys> = documents.iter().map(Keys::of).collect();
+        for (at, document) in documents.iter().enumerate() {
+            for passage in split(document) {
+                let values = [("passage", passage.as_str()), ("count", &self.count.to_string())];
+                asked.push((keys[at].next(), self.question.fill(&values)?));
+                passages_of.push((at, passage));
             }
         }
-        let mut made = Vec::new();
-        for ((passage, question), answer) in of.into_iter().zip(asker.ask_one(&wanted)?) {
+        let (mut wanted, mut of) = (Vec::new(), Vec::new());
+        for ((at, passage), lines) in passages_of.iter().zip(asker.ask_one(&asked)?) {
+            for question in questions(&lines).into_iter().take(self.count) {
+                let values = [("passage", passage.as_str()), ("question", &question)];
+                wanted.push((keys[*at].next(), self.answer.fill(&values)?));
+                of.push((*at, passage, question));
+            }
+        }
+        let mut made = vec![Vec::new(); documents.len()];
+        for ((at, passage, question), answer) in of.into_iter().zip(asker.ask_one(&wanted)?) {
             if answer.is_empty() || answer.contains("UNANSWERABLE") {
                 continue;
             }
             let example =
                 Example::PromptCompletion { prompt: question.into(), completion: answer.into() };
-            let mut record = document.derive(example, "synthesis: document, question, answer");
+            let mut record = documents[at].derive(example, "synthesis: document, question, answer");
             record.extra.insert("passage".to_owned(), passage.clone().into());
-            made.push(record);
+            made[at].push(record);
         }
         Ok(made)
+    }
+}
+
+impl Recipe for DocumentQa {
+    fn name(&self) -> &str {
+        "document, question, answer"
+    }
+
+    fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError> {
+        let some = |made: Vec<Record>| {
+            if made.is_empty() { Err("no question was answered") } else { Ok(made) }
+        };
+        Ok(self.each(asker, records)?.into_iter().map(some).collect())
+    }
+}
+
+/// Keys of the draws for all that is asked about one document.
+struct Keys {
+    id: u64,
+    asked: u64,
+}
+
+impl Keys {
+    fn of(document: &Record) -> Self {
+        Self { id: document.id().short(), asked: 0 }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.asked += 1;
+        crate::text::fold(self.id, self.asked - 1)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::Asker;
+use super::{Asker, Made, Recipe};
 use crate::{DataError, Example, Record, Template, equations};
 
 /// Guidance only (SGFT): an understanding of the question and the steps to take, without doing
@@ -34,24 +34,31 @@ impl Guidance {
         asker: &mut Asker<'_>,
         questions: &[Record],
     ) -> Result<Vec<Record>, DataError> {
+        Ok(self.each(asker, questions)?.into_iter().filter_map(Result::ok).flatten().collect())
+    }
+
+    fn each(&self, asker: &mut Asker<'_>, questions: &[Record]) -> Result<Vec<Made>, DataError> {
         let text = |record: &Record| record.example.prompt_text().unwrap_or_default();
         let mut asked = Vec::new();
         for record in questions {
             asked.push((record.id().short(), self.ask.fill(&[("question", &text(record))])?));
         }
         let written = questions.iter().zip(asker.ask_one(&asked)?);
-        let good = written.filter(|(record, guidance)| self.accepts(record, guidance));
-        let made = good.map(|(record, guidance)| {
+        let made = written.map(|(record, guidance)| {
+            if let Some(reason) = self.fault(record, &guidance) {
+                return Err(reason);
+            }
             let example = Example::PromptCompletion {
                 prompt: text(record).into(),
                 completion: guidance.into(),
             };
-            record.derive(example, "synthesis: guidance")
+            Ok(vec![record.derive(example, "synthesis: guidance")])
         });
         Ok(made.collect())
     }
 
-    fn accepts(&self, record: &Record, guidance: &str) -> bool {
+    /// What is wrong with guidance.
+    fn fault(&self, record: &Record, guidance: &str) -> Option<&'static str> {
         let answer = match &record.example {
             Example::Verifiable { answer, .. } => answer.as_str(),
             _ => "",
@@ -62,8 +69,23 @@ impl Guidance {
             !answer.is_empty()
                 && text.split(|c: char| !c.is_alphanumeric() && c != '.').any(|w| w == answer)
         };
-        let calculates = self.no_arithmetic && !equations(guidance).is_empty();
-        let tells = word(guidance) && !word(&question);
-        !(guidance.is_empty() || calculates || tells)
+        if guidance.is_empty() {
+            Some("the guidance was cut off")
+        } else if self.no_arithmetic && !equations(guidance).is_empty() {
+            Some("the guidance calculates")
+        } else if word(guidance) && !word(&question) {
+            Some("the guidance tells the answer")
+        } else {
+            None
+        }
+    }
+}
+
+impl Recipe for Guidance {
+    fn name(&self) -> &str {
+        "guidance"
+    }
+    fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError> {
+        self.each(asker, records)
     }
 }

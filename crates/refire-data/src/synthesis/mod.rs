@@ -1,5 +1,6 @@
 //! New data written by a model: each recipe asks a [`RolloutEngine`](refire_core::RolloutEngine)
-//! through an [`Asker`], and what comes back are records with their history.
+//! through an [`Asker`], and what comes back are records with their history. A [`SynthesisStage`]
+//! makes a recipe one of a pipeline's stages.
 
 mod ask;
 mod critique;
@@ -7,6 +8,7 @@ mod document_qa;
 mod draft_revise;
 mod guidance;
 mod rationale;
+mod stage;
 mod weak_to_strong;
 
 pub use ask::Asker;
@@ -15,4 +17,5 @@ pub use document_qa::{DocumentQa, passages};
 pub use draft_revise::DraftRevise;
 pub use guidance::Guidance;
 pub use rationale::{RationaleMemory, Step as RationaleStep};
+pub use stage::{Made, Recipe, SynthesisStage};
 pub use weak_to_strong::{Keep as KeepTraces, WeakToStrong};

@@ -1,5 +1,5 @@
-use super::Asker;
-use crate::DataError;
+use super::{Asker, Made, Recipe};
+use crate::{DataError, Example, Record};
 use refire_core::{BoxError, Message, Purpose, Role, Stateful, Stream, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,5 +103,31 @@ impl Stateful for RationaleMemory {
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
         self.memory = decode_state("RationaleMemory", state)?;
         Ok(())
+    }
+}
+
+/// The memory with a function that judges a rationale for a record, as [`RationaleMemory::step`]
+/// has it; a record becomes its question with the rationale that is then held.
+impl<F: Fn(&Record, &str) -> f64> Recipe for (RationaleMemory, F) {
+    fn name(&self) -> &str {
+        "rationales"
+    }
+
+    fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError> {
+        let (memory, judge) = self;
+        let text = |record: &Record| record.example.prompt_text().unwrap_or_default();
+        let of: BTreeMap<u64, &Record> = records.iter().map(|r| (r.id().short(), r)).collect();
+        let questions: Vec<_> = records.iter().map(|r| (r.id().short(), text(r))).collect();
+        let loglik = |id: u64, rationale: &str| {
+            of.get(&id).map_or(f64::NEG_INFINITY, |record| judge(record, rationale))
+        };
+        memory.step(asker, &questions, &loglik)?;
+        let made = records.iter().map(|record| {
+            let held = memory.get(record.id().short()).ok_or("no rationale explains the answer")?;
+            let example =
+                Example::PromptCompletion { prompt: text(record).into(), completion: held.into() };
+            Ok(vec![record.derive(example, "synthesis: rationale")])
+        });
+        Ok(made.collect())
     }
 }

@@ -1,6 +1,6 @@
-use super::Asker;
+use super::{Asker, Made, Recipe};
 use crate::{Attempt, Attempts, DataError, Example, Record};
-use refire_core::{Message, Role};
+use refire_core::{Completion, Message, Role};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -50,37 +50,65 @@ impl WeakToStrong {
         questions: &[Record],
         answer_of: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Vec<Record>, DataError> {
+        let made = self.each(asker, questions, answer_of)?;
+        Ok(made.into_iter().filter_map(Result::ok).flatten().collect())
+    }
+
+    fn each(
+        &self,
+        asker: &mut Asker<'_>,
+        questions: &[Record],
+        answer_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Made>, DataError> {
         let text = |record: &Record| record.example.prompt_text().unwrap_or_default();
         let ask =
             |record: &Record| (record.id().short(), vec![Message::new(Role::User, text(record))]);
         let asked: Vec<_> = questions.iter().map(ask).collect();
-        let mut made = Vec::new();
-        for (record, traces) in questions.iter().zip(asker.ask(&asked, self.samples)?) {
-            let whole = traces.iter().filter(|trace| !trace.is_truncated());
-            let answers: Vec<(&str, Option<String>)> =
-                whole.map(|trace| (trace.text.as_str(), answer_of(&trace.text))).collect();
-            let Some((label, votes)) = majority(&answers) else { continue };
-            let share = votes as f64 / self.samples as f64;
-            if share < self.agreement {
-                continue;
-            }
-            for attempt in labelled(record, &answers, &label).attempts {
-                let wanted = match self.keep {
-                    Keep::All => true,
-                    Keep::Right => attempt.correct == Some(true),
-                    Keep::Wrong => attempt.correct == Some(false),
-                };
-                if wanted {
-                    let (prompt, completion) = (text(record).into(), attempt.text.into());
-                    let example = Example::PromptCompletion { prompt, completion };
-                    let mut trace = record.derive(example, "synthesis: weak to strong");
-                    trace.extra.insert("self_label".to_owned(), label.clone().into());
-                    trace.extra.insert("agreement".to_owned(), share.into());
-                    made.push(trace);
-                }
-            }
+        let traces = questions.iter().zip(asker.ask(&asked, self.samples)?);
+        Ok(traces.map(|(record, traces)| self.label(record, &traces, answer_of)).collect())
+    }
+
+    fn label(
+        &self,
+        record: &Record,
+        traces: &[Completion],
+        answer_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Made {
+        let whole = traces.iter().filter(|trace| !trace.is_truncated());
+        let answers: Vec<(&str, Option<String>)> =
+            whole.map(|trace| (trace.text.as_str(), answer_of(&trace.text))).collect();
+        let (label, votes) = majority(&answers).ok_or("no trace has an answer")?;
+        let share = votes as f64 / self.samples as f64;
+        if share < self.agreement {
+            return Err("the traces disagree");
         }
-        Ok(made)
+        let attempts = labelled(record, &answers, &label).attempts.into_iter();
+        let wanted = attempts.filter(|attempt| match self.keep {
+            Keep::All => true,
+            Keep::Right => attempt.correct == Some(true),
+            Keep::Wrong => attempt.correct == Some(false),
+        });
+        let prompt = record.example.prompt_text().unwrap_or_default();
+        let made = wanted.map(|attempt| {
+            let (prompt, completion) = (prompt.as_str().into(), attempt.text.into());
+            let example = Example::PromptCompletion { prompt, completion };
+            let mut trace = record.derive(example, "synthesis: weak to strong");
+            trace.extra.insert("self_label".to_owned(), label.clone().into());
+            trace.extra.insert("agreement".to_owned(), share.into());
+            trace
+        });
+        let made: Vec<Record> = made.collect();
+        if made.is_empty() { Err("no trace is of the kind to keep") } else { Ok(made) }
+    }
+}
+
+/// The recipe with a function that finds the answer of a trace.
+impl<F: Fn(&str) -> Option<String>> Recipe for (WeakToStrong, F) {
+    fn name(&self) -> &str {
+        "weak to strong"
+    }
+    fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError> {
+        self.0.each(asker, records, &self.1)
     }
 }
 

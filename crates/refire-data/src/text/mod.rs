@@ -2,6 +2,7 @@
 
 mod hash;
 mod ngrams;
+mod normalise;
 mod sentences;
 mod words;
 

@@ -1,67 +1,25 @@
-//! Parquet tables, row by row.
-
-use super::row::{Body, Raw};
 use crate::{DataError, Record};
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::SerializedFileReader;
-use parquet::record::reader::RowIter;
 use serde_json::{Map, Value};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) fn is_parquet(path: &Path) -> Result<bool, DataError> {
-    let failed = |source| DataError::File { path: path.to_owned(), source };
-    let mut start = Vec::new();
-    File::open(path).map_err(failed)?.take(4).read_to_end(&mut start).map_err(failed)?;
-    Ok(start == b"PAR1")
-}
-
-/// The rows of a table; one row group is in memory at a time.
-pub(super) struct Table {
-    rows: RowIter<'static>,
-    row: u64,
-    ended: bool,
-}
-
-impl Table {
-    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let failed = |source| DataError::File { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let reader = SerializedFileReader::new(file).map_err(|error| DataError::Unsupported {
-            path: path.to_owned(),
-            reason: format!("not a whole Parquet file: {error}"),
-        })?;
-        Ok(Self { rows: reader.into_iter(), row: 0, ended: false })
-    }
-
-    pub(super) fn next_row(&mut self) -> Option<Raw> {
-        if self.ended {
-            return None;
-        }
-        let row = self.rows.next()?;
-        self.row += 1;
-        let bad = |reason: String| Body::Bad { reason, shown: Vec::new() };
-        let body = match row.map(|row| row.to_json_value()) {
-            Ok(Value::Object(columns)) => Body::Columns(columns),
-            Ok(_) => bad("the row has no columns".to_owned()),
-            Err(error) => {
-                self.ended = true;
-                bad(format!("the table can't be read on: {error}"))
-            }
-        };
-        Some(Raw { line: self.row, body })
-    }
-}
-
+/// Rows converted together.
 const ROWS: usize = 4096;
+
+/// Encoded bytes after which a row group ends.
+const GROUP_BYTES: usize = 64 << 20;
 
 /// Writes records to a Parquet file. The columns and their types are those of the first 4096
 /// records; a later record that doesn't fit them is an error.
+///
+/// A column has one type, so what differs in form from row to row is written as JSON text: `tools`
+/// and the arguments of tool calls, which every reader of chats takes so. Objects in extra columns
+/// share the keys of all rows: a key that a row lacks is null when it is read back.
 ///
 /// ```
 /// use refire_data::{Example, ParquetWriter, ReadConfig, Reader, Record};
@@ -104,7 +62,7 @@ impl ParquetWriter {
     /// # Errors
     /// When it doesn't fit the columns of the file, or the file can't take it.
     pub fn write(&mut self, record: &Record) -> Result<(), DataError> {
-        self.waiting.push(record.to_row());
+        self.waiting.push(row(record));
         self.rows += 1;
         if self.waiting.len() < ROWS { Ok(()) } else { self.flush() }
     }
@@ -118,8 +76,9 @@ impl ParquetWriter {
         let Some((_, writer)) = self.open.take() else {
             return Err(DataError::Empty { what: "records for the Parquet file" });
         };
-        writer.close().map_err(|error| self.unfit(&error))?;
-        std::fs::rename(&self.partial, &self.path)
+        let file = writer.into_inner().map_err(|error| self.unfit(&error))?;
+        file.sync_all()
+            .and_then(|()| std::fs::rename(&self.partial, &self.path))
             .map_err(|source| DataError::File { path: self.path.clone(), source })?;
         Ok(self.rows)
     }
@@ -140,6 +99,10 @@ impl ParquetWriter {
             decoder.serialize(&rows)?;
             if let Some(batch) = decoder.flush()? {
                 writer.write(&batch)?;
+            }
+            // A row group is in memory until it is whole.
+            if writer.in_progress_size() > GROUP_BYTES {
+                writer.flush()?;
             }
             Ok(())
         })();
@@ -168,4 +131,22 @@ impl ParquetWriter {
     fn unfit(&self, error: &(impl std::error::Error + ?Sized)) -> DataError {
         DataError::Unsupported { path: self.path.clone(), reason: error.to_string() }
     }
+}
+
+/// The columns of a record, with what has no common type as JSON text.
+fn row(record: &Record) -> Map<String, Value> {
+    let mut row = record.to_row();
+    for name in ["messages", "prompt", "completion", "chosen", "rejected"] {
+        let messages = row.get_mut(name).and_then(Value::as_array_mut);
+        for message in messages.into_iter().flatten() {
+            let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+            for arguments in calls.into_iter().flatten().filter_map(|c| c.get_mut("arguments")) {
+                *arguments = Value::String(arguments.to_string());
+            }
+        }
+    }
+    if !record.tools.is_empty() {
+        row.insert("tools".to_owned(), Value::Array(record.tools.clone()).to_string().into());
+    }
+    row
 }
