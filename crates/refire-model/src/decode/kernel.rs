@@ -131,8 +131,8 @@ pub(super) fn add_scaled<S: Simd, const N: usize>(
 ) {
     let factors = scales.map(|scale| simd.splat_f32s(scale));
     let mut xs: [(&[S::f32s], &[f32]); N] = [(&[], &[]); N];
-    for j in 0..N {
-        xs[j] = S::as_simd_f32s(&x.values[j * x.stride..][..y.len()]);
+    for (j, parts) in xs.iter_mut().enumerate() {
+        *parts = S::as_simd_f32s(&x.values[j * x.stride..][..y.len()]);
     }
     let (ys, y_rest) = S::as_mut_simd_f32s(y);
     for (c, y) in ys.iter_mut().enumerate() {
