@@ -1,4 +1,4 @@
-//! `cargo xtask bench-peers`: the same work in refire and in PyTorch, transformers and TRL, in turns
+//! `cargo xtask bench-peers`: the same work in refire and in PyTorch, transformers, TRL and llama.cpp, in turns
 //! on this machine.
 
 mod run;

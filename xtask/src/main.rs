@@ -4,7 +4,7 @@
 //! - `ci` runs every check a change must pass.
 //! - `soak` runs what is too long for `ci`.
 //! - `data` checks the features of `refire-data` that take too long to build for `ci`.
-//! - `bench-peers` compares speed and memory with PyTorch, transformers and TRL.
+//! - `bench-peers` compares speed and memory with PyTorch, transformers, TRL and llama.cpp.
 
 use std::process::ExitCode;
 
@@ -43,7 +43,7 @@ enum Chore {
     /// Ten thousand submissions through the sandbox, and the quickstart over three seeds; fails when
     /// anything is left behind, or when training gains too little.
     Soak,
-    /// The same work in refire and in PyTorch, transformers and TRL, in turns: times, memory, and
+    /// The same work in refire and in PyTorch, transformers, TRL and llama.cpp, in turns: times, memory, and
     /// which targets were missed.
     BenchPeers(bench_peers::Options),
 }

@@ -31,7 +31,11 @@ struct Args {
 #[derive(Clone, Subcommand)]
 enum Work {
     /// Supervised step, 2 rows of 256 tokens: forward, backward, clipping, AdamW.
-    Train,
+    Train {
+        /// Activations are made again, layer by layer.
+        #[arg(long)]
+        checkpointing: bool,
+    },
     /// Log-probabilities of 4 rows of 128 tokens.
     Logprobs,
     /// 96 new tokens after prompts of 32, sampled.
@@ -51,7 +55,7 @@ enum Work {
 fn main() -> Result<(), BoxError> {
     let args = Args::parse();
     let (tokens, seconds) = match args.work {
-        Work::Train => train(&args)?,
+        Work::Train { checkpointing } => train(&args, checkpointing)?,
         Work::Logprobs => logprobs(&args)?,
         Work::Decode { batch, bf16 } => decode(&args, batch, bf16)?,
         Work::Grpo => grpo(&args)?,
@@ -63,6 +67,10 @@ fn main() -> Result<(), BoxError> {
 }
 
 fn learner(args: &Args) -> Result<Learner, BoxError> {
+    configured(LearnerConfig { shards: args.shards, ..LearnerConfig::default() })
+}
+
+fn configured(config: LearnerConfig) -> Result<Learner, BoxError> {
     let shape = json!({
         "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536,
         "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
@@ -70,9 +78,8 @@ fn learner(args: &Args) -> Result<Learner, BoxError> {
         "rope_theta": 100000.0, "tie_word_embeddings": true,
     });
     let shape = shape.as_object().cloned().unwrap_or_default();
-    let config = ModelConfig::from_map(shape, Path::new("135M"))?;
-    let decoder = Decoder::init(&config, 0, &Device::flex());
-    let config = LearnerConfig { shards: args.shards, ..LearnerConfig::default() };
+    let model = ModelConfig::from_map(shape, Path::new("135M"))?;
+    let decoder = Decoder::init(&model, 0, &Device::flex());
     Ok(Learner::new(decoder, config))
 }
 
@@ -102,8 +109,10 @@ fn query(temperature: &[f32]) -> HeadQuery<'_> {
     HeadQuery { needs: Default::default(), temperature, reference: None, coefficients: None }
 }
 
-fn train(args: &Args) -> Result<(usize, Vec<f64>), BoxError> {
-    let (mut learner, batch) = (learner(args)?, batch(2, 256));
+fn train(args: &Args, gradient_checkpointing: bool) -> Result<(usize, Vec<f64>), BoxError> {
+    let shards = args.shards;
+    let config = LearnerConfig { shards, gradient_checkpointing, ..LearnerConfig::default() };
+    let (mut learner, batch) = (configured(config)?, batch(2, 256));
     let targets = batch.targets.len() as f64;
     let seconds = timed(args.repeats, || {
         learner.accumulate(&batch, &query(&[1.0; 2]), &mut |stats| {

@@ -1,5 +1,5 @@
-"""One piece of work on SmolLM2-135M's shape with random weights, timed in PyTorch, transformers and
-TRL: the peers' side of `cargo xtask bench-peers`. Prints what benches/peers/speed/main.rs prints.
+"""One piece of work on SmolLM2-135M's shape with random weights, timed in PyTorch, transformers,
+TRL and llama.cpp: the peers' side of `cargo xtask bench-peers`. Prints what benches/peers/speed/main.rs prints.
 """
 
 import argparse
@@ -145,6 +145,77 @@ def grpo(args):
     return 4 * 4 * 64, [b - a for a, b in zip(times, times[1:])]
 
 
+def gguf_file(path, dtype):
+    """The shape with random weights as a GGUF file without tokenizer."""
+    import gguf
+    import numpy
+
+    file = gguf.GGUFWriter(path, "llama")
+    file.add_context_length(2048)
+    file.add_embedding_length(576)
+    file.add_block_count(30)
+    file.add_feed_forward_length(1536)
+    file.add_head_count(9)
+    file.add_head_count_kv(3)
+    file.add_layer_norm_rms_eps(1e-5)
+    file.add_rope_freq_base(100000.0)
+    file.add_rope_dimension_count(64)
+    file.add_vocab_size(49152)
+    file.add_tokenizer_model("no_vocab")
+    random = numpy.random.default_rng(0)
+    stored = {"f32": gguf.GGMLQuantizationType.F32, "bf16": gguf.GGMLQuantizationType.BF16}[dtype]
+
+    def matrix(name, *shape):
+        values = random.standard_normal(shape, dtype=numpy.float32) * 0.04
+        file.add_tensor(name + ".weight", gguf.quants.quantize(values, stored), raw_dtype=stored)
+
+    def ones(name):
+        file.add_tensor(name + ".weight", numpy.ones(576, dtype=numpy.float32))
+
+    matrix("token_embd", 49152, 576)
+    ones("output_norm")
+    for i in range(30):
+        ones(f"blk.{i}.attn_norm")
+        ones(f"blk.{i}.ffn_norm")
+        for name, *shape in [
+            ("attn_q", 576, 576),
+            ("attn_k", 192, 576),
+            ("attn_v", 192, 576),
+            ("attn_output", 576, 576),
+            ("ffn_gate", 1536, 576),
+            ("ffn_up", 1536, 576),
+            ("ffn_down", 576, 1536),
+        ]:
+            matrix(f"blk.{i}.{name}", *shape)
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+
+
+def llama(args):
+    from llama_cpp import Llama
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.gguf")
+        if os.fork() == 0:
+            # The writer's memory isn't the reader's.
+            gguf_file(path, args.dtype)
+            os._exit(0)
+        assert os.wait()[1] == 0
+        net = Llama(path, n_ctx=256, n_threads=os.cpu_count(), n_threads_batch=os.cpu_count(), verbose=False)
+        prompt = rows(1, 32)[0].tolist()
+
+        def work():
+            net.reset()
+            net.eval(prompt)
+            for _ in range(96):
+                token = net.sample(top_k=0, top_p=1.0, min_p=0.0, temp=1.0)
+                net.eval([token])
+
+        return 96, timed(args.repeats, work)
+
+
 def peak():
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith("VmHWM:"))
@@ -154,8 +225,9 @@ def peak():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("work", choices=["train", "logprobs", "decode", "grpo"])
+    parser.add_argument("work", choices=["train", "logprobs", "decode", "grpo", "llama"])
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     args = parser.parse_args()
     tokens, seconds = globals()[args.work](args)
     print(json.dumps({"seconds": seconds, "tokens": tokens, "peak_bytes": peak()}))
