@@ -1,110 +1,149 @@
 //! Which kept texts share a band.
 
-use crate::text::mix;
-use hashbrown::HashTable;
+use super::run::Run;
+use super::spill::Spill;
+use super::table::{GAP, Table};
+use std::io;
+use std::path::PathBuf;
 
-/// The band keys of kept texts, and a table for each band from keys to texts.
+/// A table for each band from keys to texts.
 ///
-/// The tables hold the texts' numbers alone, five bytes an entry; the keys they stand for are read
-/// from one list. Where every meeting is verified, 32 bits of a key are enough: a false meeting
-/// costs a comparison. Otherwise a meeting is a verdict, and all 64 bits are kept.
+/// Where every meeting is verified, 32 bits of a key are enough: a false meeting costs a
+/// comparison. Otherwise a meeting is a verdict, and all 64 bits are kept.
 #[derive(Debug)]
-pub(super) struct Buckets {
-    bands: usize,
-    tables: Vec<HashTable<u32>>,
-    low: Columns,
-    /// The upper halves of the keys, where they count.
-    high: Option<Columns>,
-    texts: usize,
+pub(super) enum Buckets {
+    Short(Bands<2>),
+    Whole(Bands<3>),
 }
 
 impl Buckets {
-    pub(super) fn new(bands: usize, whole_keys: bool) -> Self {
-        let high = whole_keys.then(Columns::default);
-        let tables = (0..bands).map(|_| HashTable::new()).collect();
-        Self { bands, tables, low: Columns::default(), high, texts: 0 }
+    /// An index that holds `bytes` of tables in memory, and puts those that are full into a
+    /// nameless file in a folder.
+    pub(super) fn new(
+        bands: usize,
+        whole_keys: bool,
+        bytes: usize,
+        folder: Option<PathBuf>,
+    ) -> Self {
+        if whole_keys {
+            Self::Whole(Bands::new(bands, bytes, folder))
+        } else {
+            Self::Short(Bands::new(bands, bytes, folder))
+        }
     }
 
     /// Kept texts that share a band with the keys, oldest first.
-    pub(super) fn met(&self, keys: &[u64]) -> Vec<usize> {
-        let mut met = Vec::new();
-        for (band, key) in keys.iter().enumerate().take(self.bands) {
-            let same = |text: &&u32| self.is_key(**text as usize, band, *key);
-            let found = self.tables[band].iter_hash(hash(*key as u32)).filter(same);
-            met.extend(found.map(|text| *text as usize));
+    pub(super) fn met(&mut self, keys: &[u64]) -> io::Result<Vec<usize>> {
+        match self {
+            Self::Short(bands) => bands.met(keys),
+            Self::Whole(bands) => bands.met(keys),
         }
-        met.sort_unstable();
-        met.dedup();
-        met
     }
 
     /// Keeps a text; its number is the count of those before it.
-    pub(super) fn keep(&mut self, keys: &[u64]) {
-        self.low.push(keys.iter().map(|key| *key as u32));
-        if let Some(high) = &mut self.high {
-            high.push(keys.iter().map(|key| (*key >> 32) as u32));
+    pub(super) fn keep(&mut self, keys: &[u64]) -> io::Result<()> {
+        match self {
+            Self::Short(bands) => bands.keep(keys),
+            Self::Whole(bands) => bands.keep(keys),
         }
-        let (bands, low, text) = (self.bands, &self.low, self.texts as u32);
-        for ((band, table), key) in self.tables.iter_mut().enumerate().zip(keys) {
-            let again = |text: &u32| hash(low.at(*text as usize * bands + band));
-            table.insert_unique(hash(*key as u32), text, again);
+    }
+}
+
+/// Entries of a key's lower half, its upper half if there is room, and the text.
+#[derive(Debug)]
+pub(super) struct Bands<const N: usize> {
+    tables: Vec<Table<N>>,
+    /// Most bytes of the tables.
+    bytes: usize,
+    /// Full tables, a list for each band.
+    runs: Vec<Vec<Run<N>>>,
+    file: Spill,
+    texts: u32,
+}
+
+fn entry<const N: usize>(key: u64, text: u32) -> [u32; N] {
+    let mut entry = [(key >> 32) as u32; N];
+    (entry[0], entry[N - 1]) = (key as u32, text);
+    entry
+}
+
+impl<const N: usize> Bands<N> {
+    fn new(bands: usize, bytes: usize, folder: Option<PathBuf>) -> Self {
+        let tables = (0..bands).map(|_| Table::default()).collect();
+        let runs = (0..bands).map(|_| Vec::new()).collect();
+        Self { tables, bytes, runs, file: Spill::new(folder), texts: 0 }
+    }
+
+    fn met(&mut self, keys: &[u64]) -> io::Result<Vec<usize>> {
+        let mut met = Vec::new();
+        for ((table, runs), key) in self.tables.iter().zip(&self.runs).zip(keys) {
+            let wanted = entry::<N>(*key, 0);
+            let mut take = |found: &[u32; N]| {
+                if found[..N - 1] == wanted[..N - 1] {
+                    met.push(found[N - 1] as usize);
+                }
+            };
+            table.of(wanted[0]).for_each(&mut take);
+            for run in runs {
+                run.of(wanted[0], &mut self.file)?.iter().for_each(&mut take);
+            }
+        }
+        met.sort_unstable();
+        met.dedup();
+        Ok(met)
+    }
+
+    fn keep(&mut self, keys: &[u64]) -> io::Result<()> {
+        if self.texts == GAP {
+            return Err(io::Error::other(format!("the index is full: it holds {GAP} texts")));
+        }
+        for (table, key) in self.tables.iter_mut().zip(keys) {
+            table.insert(entry(*key, self.texts));
         }
         self.texts += 1;
-    }
-
-    fn is_key(&self, text: usize, band: usize, key: u64) -> bool {
-        let at = text * self.bands + band;
-        let same = |high: &Columns| high.at(at) == (key >> 32) as u32;
-        self.low.at(at) == key as u32 && self.high.as_ref().is_none_or(same)
-    }
-}
-
-fn hash(key: u32) -> u64 {
-    mix(u64::from(key))
-}
-
-/// A long list in pieces, so that growing never copies it.
-#[derive(Debug, Default)]
-struct Columns {
-    pieces: Vec<Vec<u32>>,
-    len: usize,
-}
-
-/// Numbers in a piece: a power of two.
-const PIECE: usize = 1 << 18;
-
-impl Columns {
-    fn push(&mut self, values: impl Iterator<Item = u32>) {
-        for value in values {
-            if self.len.is_multiple_of(PIECE) {
-                self.pieces.push(Vec::with_capacity(PIECE));
-            }
-            if let Some(piece) = self.pieces.last_mut() {
-                piece.push(value);
-            }
-            self.len += 1;
+        // A table is looked at now and then: it grows by an eighth at most between two looks.
+        if self.texts.is_multiple_of(1024) && self.held() > self.bytes {
+            self.write()?;
         }
+        Ok(())
     }
 
-    fn at(&self, at: usize) -> u32 {
-        self.pieces[at / PIECE][at % PIECE]
+    fn held(&self) -> usize {
+        self.tables.iter().map(Table::bytes).sum()
+    }
+
+    /// Puts the tables into the file, one after the other, and begins new ones.
+    fn write(&mut self) -> io::Result<()> {
+        for (table, runs) in self.tables.iter_mut().zip(&mut self.runs) {
+            runs.push(Run::write(std::mem::take(table), &mut self.file)?);
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::mix;
 
     #[test]
     fn texts_meet_where_a_band_is_equal() {
-        for whole in [false, true] {
-            let mut buckets = Buckets::new(2, whole);
+        for (whole, bytes) in [(false, usize::MAX), (true, usize::MAX), (false, 1 << 20), (true, 0)]
+        {
+            let mut buckets = Buckets::new(2, whole, bytes, None);
             for text in 0..200_000_u64 {
-                buckets.keep(&[text % 1000, mix(text)]);
+                buckets.keep(&[mix(text % 1000), mix(text)]).unwrap();
             }
-            assert_eq!(buckets.met(&[7, 7]).len(), 200, "one in a thousand, by the first band");
-            assert_eq!(buckets.met(&[1 << 20, mix(199_999)]), [199_999]);
-            assert_eq!(buckets.met(&[7 | 1 << 40, 7]).is_empty(), whole, "the upper bits");
+            let mut met = |keys: [u64; 2]| buckets.met(&keys).unwrap();
+            let seven = mix(7);
+            assert_eq!(met([seven, 7]).len(), 200, "one in a thousand, by the first band");
+            assert_eq!(met([1 << 20, mix(199_999)]), [199_999]);
+            assert_eq!(met([1 << 20, mix(3)]), [3]);
+            assert_eq!(met([seven ^ 1 << 40, 7]).is_empty(), whole, "the upper bits");
+            assert!(met([5, 5]).is_empty());
         }
+        let gone = Some("/nonexistent".into());
+        let mut buckets = Buckets::new(2, false, 0, gone);
+        assert!((0..3000).any(|text| buckets.keep(&[mix(text); 2]).is_err()));
     }
 }

@@ -1,7 +1,6 @@
 //! The n-grams of kept texts: in memory up to a limit, beyond it in a file.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use super::spill::Spill;
 use std::path::PathBuf;
 
 /// N-grams of texts, by the texts' numbers.
@@ -13,8 +12,7 @@ pub(super) struct Grams {
     held: Vec<u32>,
     /// Most grams in `held`.
     limit: usize,
-    folder: Option<PathBuf>,
-    file: Option<File>,
+    file: Spill,
     /// Grams behind those in the file.
     waiting: Vec<u32>,
 }
@@ -27,13 +25,14 @@ impl Grams {
     /// (the system's own for such files if none is given), which vanishes with the store.
     pub(super) fn new(bytes: usize, folder: Option<PathBuf>) -> Self {
         let limit = bytes / size_of::<u32>();
-        Self { ends: Vec::new(), held: Vec::new(), limit, folder, file: None, waiting: Vec::new() }
+        let file = Spill::new(folder);
+        Self { ends: Vec::new(), held: Vec::new(), limit, file, waiting: Vec::new() }
     }
 
     /// Takes the grams of the next text.
     pub(super) fn push(&mut self, grams: &[u32]) -> std::io::Result<()> {
         let end = self.ends.last().copied().unwrap_or(0) + grams.len() as u64;
-        let full = self.file.is_some() || !self.waiting.is_empty();
+        let full = self.file.len() > 0 || !self.waiting.is_empty();
         if !full && self.held.len() + grams.len() <= self.limit {
             if self.held.capacity() < self.held.len() + grams.len() {
                 // Doubling would hold more than the limit.
@@ -45,7 +44,8 @@ impl Grams {
         } else {
             self.waiting.extend_from_slice(grams);
             if self.waiting.len() >= BLOCK {
-                self.write()?;
+                self.file.append(&self.waiting)?;
+                self.waiting.clear();
             }
         }
         self.ends.push(end);
@@ -60,34 +60,12 @@ impl Grams {
         if start < in_memory {
             return Ok(self.held[start as usize..start as usize + length].to_vec());
         }
-        let all = self.ends.last().copied().unwrap_or(0);
-        let written = all - self.waiting.len() as u64;
+        let written = in_memory + self.file.len();
         if start >= written {
             let first = (start - written) as usize;
             return Ok(self.waiting[first..first + length].to_vec());
         }
-        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
-        let mut bytes = vec![0; length * size_of::<u32>()];
-        file.seek(SeekFrom::Start((start - in_memory) * size_of::<u32>() as u64))?;
-        file.read_exact(&mut bytes)?;
-        let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, byte| n << 8 | u32::from(*byte));
-        Ok(bytes.chunks_exact(size_of::<u32>()).map(number).collect())
-    }
-
-    fn write(&mut self) -> std::io::Result<()> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => match &self.folder {
-                Some(folder) => tempfile::tempfile_in(folder)?,
-                None => tempfile::tempfile()?,
-            },
-        };
-        let file = self.file.insert(file);
-        let bytes: Vec<u8> = self.waiting.iter().flat_map(|gram| gram.to_le_bytes()).collect();
-        file.seek(SeekFrom::End(0))?;
-        file.write_all(&bytes)?;
-        self.waiting.clear();
-        Ok(())
+        self.file.read(start - in_memory, length)
     }
 }
 
@@ -106,7 +84,7 @@ mod tests {
                 assert_eq!(grams.get(earlier as usize).unwrap(), text(earlier), "{bytes}");
             }
             assert!(grams.held.len() <= grams.limit);
-            assert_eq!(grams.file.is_some(), bytes < 1 << 20);
+            assert_eq!(grams.file.len() > 0, bytes < 1 << 20);
         }
         let gone = Some("/nonexistent".into());
         let mut grams = Grams::new(0, gone);

@@ -8,9 +8,12 @@ mod grams;
 mod lsh;
 mod minhash;
 mod near;
+mod run;
 mod sentence;
 mod signatures;
+mod spill;
 mod substring;
+mod table;
 mod template;
 
 pub use clusters::clusters;

@@ -23,11 +23,14 @@ pub struct NearConfig {
     /// Least Jaccard similarity of the n-gram sets, computed in full for each pair that meets;
     /// `None` takes every meeting for a duplicate.
     pub verify: Option<f64>,
-    /// N-grams that verification keeps in memory, in bytes; what is more goes to a nameless file,
-    /// which is read where texts meet. 256 MiB.
+    /// Most bytes of the band tables in memory. Full tables go to a nameless file, which is read
+    /// where texts meet; of those about 1.2 bytes a band and text stay. 256 MiB.
+    pub band_bytes: usize,
+    /// Most bytes of the n-grams that verification keeps in memory; what is more goes to a nameless
+    /// file, which is read where texts meet. 64 MiB.
     pub gram_bytes: usize,
-    /// Folder of that file; the system's for such files if none is given.
-    pub gram_folder: Option<PathBuf>,
+    /// Folder of these files; the system's for such files if none is given.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for NearConfig {
@@ -38,8 +41,9 @@ impl Default for NearConfig {
             lsh: Lsh::default(),
             seed: 1,
             verify: Some(0.7),
-            gram_bytes: 256 << 20,
-            gram_folder: None,
+            band_bytes: 256 << 20,
+            gram_bytes: 64 << 20,
+            folder: None,
         }
     }
 }
@@ -80,8 +84,13 @@ pub struct Duplicate {
 ///
 /// Only texts that were kept are compared with, so a chain of small changes doesn't make one
 /// cluster of texts that have little in common: whatever is removed is similar to something that
-/// stays. Memory is about `12 bands` bytes a kept text (170 by default), and with verification the
-/// n-grams, of 4 bytes each, up to [`NearConfig::gram_bytes`].
+/// stays.
+///
+/// Memory a kept text, by default: 16 bytes, and 10 a band (140; without verification 15 a band) up
+/// to [`NearConfig::band_bytes`], beyond which 1.2 a band (17) stay; and the n-grams, of 4 bytes
+/// each, up to [`NearConfig::gram_bytes`]. So a million texts take about 220 MB, ten million 650 MB
+/// and a hundred million 3.7 GB, and the files what is left. With more memory than texts need the
+/// limits cost nothing; where the files are read often, raise them.
 ///
 /// ```
 /// use refire_data::{NearConfig, NearDedup};
@@ -109,8 +118,9 @@ impl NearDedup {
     pub fn new(config: NearConfig) -> Result<Self, DataError> {
         DataError::from_problems(config.validate())?;
         let minhash = MinHash::new(config.lsh, config.seed);
-        let buckets = Buckets::new(config.lsh.bands, config.verify.is_none());
-        let grams = Grams::new(config.gram_bytes, config.gram_folder.clone());
+        let (whole_keys, folder) = (config.verify.is_none(), &config.folder);
+        let buckets = Buckets::new(config.lsh.bands, whole_keys, config.band_bytes, folder.clone());
+        let grams = Grams::new(config.gram_bytes, folder.clone());
         Ok(Self { config, minhash, buckets, ids: Vec::new(), grams })
     }
 
@@ -160,7 +170,8 @@ impl NearDedup {
     /// this one. A text without a word copies none.
     ///
     /// # Errors
-    /// When n-grams can't be written to their file, or read back.
+    /// When bands or n-grams can't be written to their file, or read back, and for more than
+    /// 4,294,967,295 texts.
     pub fn add(
         &mut self,
         id: u64,
@@ -176,9 +187,9 @@ impl NearDedup {
     /// The kept text that this one copies.
     ///
     /// # Errors
-    /// When n-grams can't be read back from their file.
+    /// When bands or n-grams can't be read back from their file.
     pub fn find(&mut self, fingerprint: &Fingerprint) -> Result<Option<Duplicate>, DataError> {
-        let met = self.buckets.met(&fingerprint.keys);
+        let met = self.buckets.met(&fingerprint.keys).map_err(failed)?;
         let Some(least) = self.config.verify else {
             let first = met.first().map(|text| Duplicate { of: self.ids[*text], similarity: 1.0 });
             return Ok(first);
@@ -210,14 +221,14 @@ impl NearDedup {
         if self.config.verify.is_some() {
             self.grams.push(&fingerprint.grams).map_err(failed)?;
         }
-        self.buckets.keep(&fingerprint.keys);
+        self.buckets.keep(&fingerprint.keys).map_err(failed)?;
         self.ids.push(id);
         Ok(())
     }
 }
 
 fn failed(source: std::io::Error) -> DataError {
-    DataError::Caller { what: "the file of n-grams", source: source.into() }
+    DataError::Caller { what: "the index of near-duplicates", source: source.into() }
 }
 
 fn sorted(mut grams: Vec<u32>) -> Vec<u32> {
@@ -254,7 +265,7 @@ fn jaccard(a: &[u32], b: &[u32]) -> f64 {
 /// ```
 ///
 /// # Errors
-/// When the configuration is wrong, or the file of n-grams fails.
+/// When the configuration is wrong, or a file of the index fails.
 pub fn near_duplicates<T: AsRef<str> + Sync>(
     texts: &[T],
     config: NearConfig,
