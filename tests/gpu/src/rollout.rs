@@ -44,8 +44,8 @@ fn agree(found: &Run, expected: &Run) -> Result<String, BoxError> {
     for (name, expected) in &expected.measured {
         let found = found.measured[name];
         let allowed = BACKWARD * expected.abs() + ROUNDING;
-        let gap = (found - expected).abs();
-        if gap.is_nan() || gap > allowed {
+        // Not a number is apart from everything.
+        if !((found - expected).abs() <= allowed) {
             return Err(format!("{name} is {found:e} instead of {expected:e}").into());
         }
     }

@@ -84,9 +84,8 @@ fn agreement(learner: &Learner, completions: &[(Vec<u32>, Completion)]) -> Resul
     let found = padded::rows(stats.logprobs, &lengths).concat();
     let engine: Vec<f32> = rows.flat_map(|(_, c)| c.model_logprobs.clone()).collect();
     let gaps = found.iter().zip(&engine).map(|(a, b)| f64::from(a - b).abs());
-    let near = found.len() == engine.len() && gaps.clone().all(|gap| gap <= LOGPROBS);
     let gap = gaps.fold(0.0, f64::max);
-    if !near {
+    if found.len() != engine.len() || !(gap <= LOGPROBS) {
         return Err(format!("log-probabilities are {gap:.1e} from the learner's").into());
     }
     Ok(gap)
