@@ -92,14 +92,14 @@ impl Attend<'_> {
         let mut head = 0;
         while head + 2 <= heads {
             let queries = Rows { values: &self.query[head * d..], stride: d };
-            let [a, b] = dots::<S, f32, 2, N>(simd, queries, keys, d);
+            let [a, b] = dots::<S, f32, 2, N>(simd, queries, keys, d, 0);
             self.scores[at(head)..][..N].copy_from_slice(&a);
             self.scores[at(head + 1)..][..N].copy_from_slice(&b);
             head += 2;
         }
         if head < heads {
             let queries = Rows { values: &self.query[head * d..], stride: d };
-            let [a] = dots::<S, f32, 1, N>(simd, queries, keys, d);
+            let [a] = dots::<S, f32, 1, N>(simd, queries, keys, d, 0);
             self.scores[at(head)..][..N].copy_from_slice(&a);
         }
     }

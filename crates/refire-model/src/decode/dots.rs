@@ -1,10 +1,14 @@
 //! Tiles of dot products.
 
+use branches::prefetch_read_data;
 use half::bf16;
 use pulp::Simd;
 
 /// Numbers that are read together, whatever the width of the machine's vectors.
 const BLOCK: usize = 16;
+
+/// Bytes that come from memory together.
+const LINE: usize = 64;
 
 /// What a matrix may be stored as; sums are made in f32.
 pub(super) trait Number: Copy {
@@ -47,17 +51,26 @@ impl<'a, T> Rows<'a, T> {
 }
 
 /// Dot products of the first `M` rows of `x` with the first `N` rows of `w`, each of length `k`.
+///
+/// Rows that lie in main memory are asked for `ahead` numbers before they are read: while products
+/// fill the processor's queues it finds too few of the next loads by itself.
 #[inline(always)]
 pub(super) fn dots<S: Simd, T: Number, const M: usize, const N: usize>(
     simd: S,
     x: Rows<'_, f32>,
     w: Rows<'_, T>,
     k: usize,
+    ahead: usize,
 ) -> [[f32; N]; M] {
     let (xs, x_rest) = x.blocks::<M>(k);
     let (ws, w_rest) = w.blocks::<N>(k);
     let mut sums = [[simd.splat_f32s(0.0); N]; M];
     for c in 0..k / BLOCK {
+        if ahead > 0 && (c * size_of::<[T; BLOCK]>()).is_multiple_of(LINE) {
+            for w in ws {
+                prefetch_read_data::<T, 0>(w[c].as_ptr().wrapping_add(ahead));
+            }
+        }
         let mut wide = [[0.0; BLOCK]; N];
         for j in 0..N {
             wide[j] = ws[j][c].map(T::wide);

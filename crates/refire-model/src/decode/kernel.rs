@@ -5,9 +5,12 @@
 //! not how a sum is made.
 
 use super::dots::{Number, Rows, dots};
-use super::product::{Job, Values, products, widen};
+use super::product::{Job, Values, products};
 use crate::Activation;
 use pulp::{Simd, WithSimd};
+
+/// Rows of `x` during whose products the next rows of a weight arrive.
+const LAST: usize = 16;
 
 /// `y = x w^T + bias` for `x` `[m, k]`, `w` `[n, k]`, `y` `[m, n]`.
 pub(super) fn linear(
@@ -43,32 +46,16 @@ impl WithSimd for Tile<'_, '_, '_> {
             return out.iter_mut().for_each(|row| row.fill(0.0));
         }
         match weight {
-            Values::F32(w) => each(simd, x, w, out, 0, k),
-            // Few rows are bound by memory: it is read without pause. For many rows it pays to
-            // widen a weight once.
-            Values::Bf16(w) if out.len() <= 4 => each(simd, x, w, out, 0, k),
-            Values::Bf16(w) => {
-                let mut wide = vec![0.0; 4 * k];
-                for (i, rows) in w.chunks(4 * k).enumerate() {
-                    let wide = &mut wide[..rows.len()];
-                    widen(rows, wide);
-                    each(simd, x, wide, out, 4 * i, k);
-                }
-            }
+            Values::F32(w) => each(simd, x, w, out, k),
+            Values::Bf16(w) => each(simd, x, w, out, k),
         }
     }
 }
 
-/// All rows of `x` against rows of the weight, which give the columns from `column` on.
+/// All rows of `x` against all rows of the weight.
 #[inline(always)]
-fn each<S: Simd, T: Number>(
-    simd: S,
-    x: &[f32],
-    w: &[T],
-    out: &mut [&mut [f32]],
-    mut column: usize,
-    k: usize,
-) {
+fn each<S: Simd, T: Number>(simd: S, x: &[f32], w: &[T], out: &mut [&mut [f32]], k: usize) {
+    let mut column = 0;
     let mut rows = w.chunks_exact(4 * k);
     for four in rows.by_ref() {
         columns::<S, T, 4>(simd, x, four, out, column, k);
@@ -93,19 +80,23 @@ fn columns<S: Simd, T: Number, const N: usize>(
     let (m, mut i) = (out.len(), 0);
     let rows = |i: usize| Rows { values: &x[i * k..], stride: k };
     let w = Rows { values: w, stride: k };
+    // The next rows of the weight are asked for while the last rows of `x` are at work. A single
+    // row leaves the processor room to see them coming, unless they are half as long.
+    let alone = m == 1 && size_of::<T>() == size_of::<f32>();
+    let ahead = |i: usize| if alone || m - i > LAST { 0 } else { N * k };
     // Sixteen sums stay in registers only where there are 32 of them.
     if S::REGISTER_COUNT >= 32 {
         while i + 4 <= m {
-            store(dots::<S, T, 4, N>(simd, rows(i), w, k), &mut out[i..], column);
+            store(dots::<S, T, 4, N>(simd, rows(i), w, k, ahead(i)), &mut out[i..], column);
             i += 4;
         }
     }
     while i + 2 <= m {
-        store(dots::<S, T, 2, N>(simd, rows(i), w, k), &mut out[i..], column);
+        store(dots::<S, T, 2, N>(simd, rows(i), w, k, ahead(i)), &mut out[i..], column);
         i += 2;
     }
     while i < m {
-        store(dots::<S, T, 1, N>(simd, rows(i), w, k), &mut out[i..], column);
+        store(dots::<S, T, 1, N>(simd, rows(i), w, k, ahead(i)), &mut out[i..], column);
         i += 1;
     }
 }
