@@ -59,8 +59,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cli = Cli::parse();
     let rows = row::read(&cli.cases)?;
     let census = Census::start()?;
-    let residue = Residue::look()?;
+    // The bait first, which may lie in the working folder.
     let canary = Canary::set()?;
+    let residue = Residue::look()?;
     let config = SandboxConfig {
         start: if cli.fresh { Start::Fresh } else { Start::Warm },
         workers: cli.workers,

@@ -74,6 +74,28 @@ fn warm_starts_need_their_layers() {
     assert!(error.contains("mount_namespace") && error.contains("fresh"), "{error}");
 }
 
+/// On a machine without a layer, for which the tests above have nothing to say.
+#[test]
+fn an_incomplete_machine_runs_nothing_by_accident() {
+    let layers = doctor();
+    let Some((layer, reason)) = layers.missing() else { return };
+    let config = |start, require| SandboxConfig { start, require, ..Default::default() };
+    for start in [Start::Warm, Start::Fresh] {
+        let error = Sandbox::new(config(start, Require::Strict)).unwrap_err();
+        assert!(matches!(&error, SandboxError::Layer { layer: l, .. } if *l == layer), "{error}");
+        let error = error.to_string();
+        for part in [layer.name(), reason, layer.cure(), "sandbox_doctor"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    // Relaxed: what runs says what it lacked, and where there is no limit nothing runs.
+    let sandbox = Sandbox::new(config(Start::Fresh, Require::Relaxed)).unwrap();
+    let outcome = sandbox.run(&Job::new("def add(a, b): return a + b", add_suite()));
+    assert!(!outcome.layers.is_active(layer));
+    assert_eq!(outcome.verdict.is_passed(), layers.is_active(Layer::Limits), "{outcome:?}");
+    assert_eq!(outcome.verdict.is_infra(), !layers.is_active(Layer::Limits), "{outcome:?}");
+}
+
 #[test]
 fn the_table_shows_every_layer() {
     let layers: Layers = doctor();

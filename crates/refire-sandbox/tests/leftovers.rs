@@ -5,14 +5,12 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-use std::fs::{read_dir, read_to_string};
-use std::process::Command;
-
-use common::{add_suite, sandbox};
+use common::{add_suite, kill, sandbox};
 use refire_sandbox::{
     Census, Job, Limits, Sandbox, SandboxConfig, Start, StdioCase, Suite, Verdict,
 };
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string};
 
 const PROGRAMS: &[&str] = &[
     "def add(a, b): return a + b",
@@ -96,13 +94,13 @@ fn killed_from_outside(census: &Census) {
         assert_eq!(sandbox.run(&job).verdict, Verdict::Passed, "round {round}");
         for pid in census.survivors().unwrap() {
             // Some end with their parents before it is their turn.
-            Command::new("kill").args(["-9", &pid.to_string()]).output().unwrap();
+            kill(pid);
         }
     }
     let once = sandbox_without_retries();
     assert_eq!(once.run(&job).verdict, Verdict::Passed);
     for pid in census.survivors().unwrap() {
-        Command::new("kill").args(["-9", &pid.to_string()]).output().unwrap();
+        kill(pid);
     }
     let verdict = once.run(&job).verdict;
     assert!(matches!(verdict, Verdict::Infra { retry: true, .. } | Verdict::Passed), "{verdict:?}");

@@ -5,12 +5,11 @@
 mod common;
 
 use std::fs::{read_dir, read_to_string};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{add_suite, sandbox};
+use common::{add_suite, kill, sandbox};
 use refire_sandbox::{Census, Job, Limits, Outcome, SandboxConfig, Start, StdioCase, Suite};
 
 const SUBMISSIONS: usize = 10_000;
@@ -107,7 +106,7 @@ fn assassin(census: &Census, stop: &AtomicBool) -> usize {
         thread::sleep(Duration::from_millis(250));
         let alive = census.survivors().unwrap();
         if let Some(pid) = alive.get(killed * 7 % alive.len().max(1)) {
-            Command::new("kill").args(["-9", &pid.to_string()]).output().unwrap();
+            kill(*pid);
             killed += 1;
         }
     }

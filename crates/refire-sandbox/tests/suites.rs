@@ -128,12 +128,12 @@ fn helpers_of_the_tests_run_in_the_judge() {
     };
     let found = outcome(&sandbox, honest, &borrowed);
     assert_eq!((found.verdict, found.borrowed), (Verdict::Passed, vec!["encode".to_owned()]));
-    assert!(verdict(&sandbox, honest, &own).is_passed());
+    assert_eq!(verdict(&sandbox, honest, &own), Verdict::Passed);
     assert!(failed(&verdict(&sandbox, sly, &own)));
     // Modules that tests forgot to import are the library's, not the submission's.
     let forgotten =
         Suite::check("root", "def check(candidate):\n    assert math.isclose(candidate(4), 2)\n");
-    assert!(verdict(&sandbox, "def root(x): return x ** 0.5", &forgotten).is_passed());
+    assert_eq!(verdict(&sandbox, "def root(x): return x ** 0.5", &forgotten), Verdict::Passed);
     let sly = "class math:\n    isclose = lambda *a: True\ndef root(x): return 9";
     assert!(failed(&verdict(&sandbox, sly, &forgotten)));
 }
@@ -163,7 +163,7 @@ fn functions_and_instances_are_reached_by_reference() {
     let Some(sandbox) = small() else { return };
     let test = "def check(candidate):\n    assert candidate(2)(3) == 5\n    add = candidate(10)\n    assert [add(x) for x in (1, 2)] == [11, 12]\n";
     let suite = Suite::check("adder", test);
-    assert!(verdict(&sandbox, "def adder(n): return lambda x: n + x", &suite).is_passed());
+    assert_eq!(verdict(&sandbox, "def adder(n): return lambda x: n + x", &suite), Verdict::Passed);
     assert!(failed(&verdict(&sandbox, "def adder(n): return lambda x: n", &suite)));
     let tests =
         ["s = Solution()", "assert s.two_sum([2, 7], 9) == [0, 1]", "assert Solution().limit == 3"];
@@ -201,11 +201,11 @@ fn calls_with_json() {
     assert_eq!(verdict(&sandbox, "def f(a, b): return (a, b)", &suite), Verdict::Passed);
     assert!(failed(&verdict(&sandbox, "def f(a, b): return (b, a)", &suite)));
     let keys = calls("f", &[("[]", "{\"1\": [2]}")]);
-    assert!(verdict(&sandbox, "def f(): return {1: (2,)}", &keys).is_passed());
+    assert_eq!(verdict(&sandbox, "def f(): return {1: (2,)}", &keys), Verdict::Passed);
     let truth = calls("f", &[("[]", "true"), ("[]", "true")]);
     assert!(failed(&verdict(&sandbox, "def f(): return 1", &truth)));
     let number = calls("f", &[("[]", "2")]);
-    assert!(verdict(&sandbox, "def f(): return 2.0", &number).is_passed());
+    assert_eq!(verdict(&sandbox, "def f(): return 2.0", &number), Verdict::Passed);
     for wrong in ["2.0000001", "float('nan')", "'2'", "True", "[2]"] {
         assert!(
             failed(&verdict(&sandbox, &format!("def f(): return {wrong}"), &number)),
@@ -215,13 +215,13 @@ fn calls_with_json() {
     let Suite::Calls { entry_point, cases, .. } = number else { panic!() };
     let tolerance = Tolerance { absolute: 1e-3, relative: 0.0 };
     let near = Suite::Calls { entry_point, cases, tolerance };
-    assert!(verdict(&sandbox, "def f(): return 2.0000001", &near).is_passed());
+    assert_eq!(verdict(&sandbox, "def f(): return 2.0000001", &near), Verdict::Passed);
     for wrong in ["2.1", "float('nan')", "float('inf')", "10 ** 400"] {
         assert!(failed(&verdict(&sandbox, &format!("def f(): return {wrong}"), &near)), "{wrong}");
     }
     let method = calls("Solution.twice", &[("[4]", "8")]);
     let program = "class Solution:\n    def twice(self, x): return 2 * x";
-    assert!(verdict(&sandbox, program, &method).is_passed());
+    assert_eq!(verdict(&sandbox, program, &method), Verdict::Passed);
 }
 
 fn stdio(cases: &[(&str, &str)], comparator: Comparator) -> Suite {
@@ -263,7 +263,7 @@ fn programs_that_read_and_print() {
     assert_eq!(found.tests, [TestResult::Passed, TestResult::Failed]);
     let long = "x".repeat(1 << 20);
     let echo = stdio(&[(&long, &long)], Comparator::Lines);
-    assert!(verdict(&sandbox, "print(input())", &echo).is_passed());
+    assert_eq!(verdict(&sandbox, "print(input())", &echo), Verdict::Passed);
     assert!(failed(&verdict(&sandbox, "print(1)", &echo)));
 }
 
@@ -271,17 +271,24 @@ fn programs_that_read_and_print() {
 fn comparators_are_used() {
     let Some(sandbox) = small() else { return };
     let program = "print(input()[::-1])";
-    assert!(
-        verdict(&sandbox, program, &stdio(&[("b a", "a   b")], Comparator::Tokens)).is_passed()
+    assert_eq!(
+        verdict(&sandbox, program, &stdio(&[("b a", "a   b")], Comparator::Tokens)),
+        Verdict::Passed
     );
     let float = Comparator::Float { absolute: 0.01, relative: 0.0 };
-    assert!(verdict(&sandbox, "print(0.3333)", &stdio(&[("", "0.33333")], float)).is_passed());
+    assert_eq!(
+        verdict(&sandbox, "print(0.3333)", &stdio(&[("", "0.33333")], float)),
+        Verdict::Passed
+    );
     let lines = "print('b')\nprint('a')";
-    assert!(verdict(&sandbox, lines, &stdio(&[("", "a\nb")], Comparator::Unordered)).is_passed());
+    assert_eq!(
+        verdict(&sandbox, lines, &stdio(&[("", "a\nb")], Comparator::Unordered)),
+        Verdict::Passed
+    );
     let checker = |program: &str| Comparator::Checker { program: program.into() };
     let divides = "import sys\ninput, output, expected = (open(p).read() for p in sys.argv[1:])\nsys.exit(int(input) % int(output) != 0 or int(output) < 2)";
     let suite = stdio(&[("91", "7")], checker(divides));
-    assert!(verdict(&sandbox, "print(13)", &suite).is_passed());
+    assert_eq!(verdict(&sandbox, "print(13)", &suite), Verdict::Passed);
     assert!(failed(&verdict(&sandbox, "print(5)", &suite)));
     assert!(failed(&verdict(&sandbox, "print('x')", &suite)));
     let broken = verdict(&sandbox, "print(1)", &stdio(&[("", "")], checker("def (")));

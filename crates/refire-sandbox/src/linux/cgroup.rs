@@ -10,7 +10,6 @@ use crate::Limits;
 
 /// What a warm interpreter and its files may need besides the submission.
 const ALLOWANCE: u64 = 128 << 20;
-const V2: &str = "/sys/fs/cgroup";
 
 /// The folders of one group: one in version 2, one per controller in version 1.
 #[derive(Debug)]
@@ -25,7 +24,10 @@ pub(super) struct Cgroup {
 impl Cgroup {
     /// Version 2 where its controllers are ours to use, else version 1.
     pub(super) fn create(worker: usize, limits: &Limits) -> io::Result<Self> {
-        Self::unified(worker, limits).or_else(|_| Self::legacy(worker, limits))
+        Self::unified(worker, limits).or_else(|two| {
+            Self::legacy(worker, limits)
+                .map_err(|one| io::Error::other(format!("version 2: {two}; version 1: {one}")))
+        })
     }
 
     /// Version 2 or 1.
@@ -34,8 +36,7 @@ impl Cgroup {
     }
 
     fn unified(worker: usize, limits: &Limits) -> io::Result<Self> {
-        let own = own_group("")?;
-        let folder = Path::new(V2).join(own).join(name(worker));
+        let folder = own_folder("")?.join(name(worker));
         let mut group = Self::new();
         group.add(folder.clone())?;
         write(&folder, "memory.max", memory(limits))?;
@@ -49,9 +50,7 @@ impl Cgroup {
     fn legacy(worker: usize, limits: &Limits) -> io::Result<Self> {
         let mut group = Self::new();
         for controller in ["memory", "pids"] {
-            let own = own_group(controller)?;
-            let folder = Path::new(V2).join(controller).join(own).join(name(worker));
-            group.add(folder)?;
+            group.add(own_folder(controller)?.join(name(worker)))?;
         }
         if let [memory_folder, pids_folder] = &group.folders[..] {
             write(memory_folder, "memory.limit_in_bytes", memory(limits))?;
@@ -69,7 +68,7 @@ impl Cgroup {
     fn add(&mut self, folder: PathBuf) -> io::Result<()> {
         // Left behind by a process of the same number, long gone.
         let _ = fs::remove_dir(&folder);
-        fs::create_dir(&folder)?;
+        fs::create_dir(&folder).map_err(|error| of(&folder, &error))?;
         self.folders.push(folder);
         Ok(())
     }
@@ -127,7 +126,37 @@ fn processes(limits: &Limits) -> u64 {
 }
 
 fn write(folder: &Path, file: &str, value: u64) -> io::Result<()> {
-    fs::write(folder.join(file), value.to_string())
+    let path = folder.join(file);
+    fs::write(&path, value.to_string()).map_err(|error| of(&path, &error))
+}
+
+/// An error with the path it is about.
+fn of(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+/// The folder of this process's group. A container may see a part of the tree only, or the tree in
+/// another place: `mountinfo` has both.
+fn own_folder(controller: &str) -> io::Result<PathBuf> {
+    let own = own_group(controller)?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let found = mounts.lines().find_map(|line| mounted(line, controller, &own));
+    found.ok_or_else(|| io::Error::other(format!("{} is not mounted", own.display())))
+}
+
+/// Where a line of `mountinfo` shows a group of a controller, if it does.
+fn mounted(line: &str, controller: &str, own: &Path) -> Option<PathBuf> {
+    let (place, kind) = line.split_once(" - ")?;
+    let mut place = place.split(' ').skip(3);
+    let (root, folder) = (place.next()?, place.next()?);
+    let mut kind = kind.split(' ');
+    let (kind, options) = (kind.next()?, kind.nth(1)?);
+    let fits = match controller {
+        "" => kind == "cgroup2",
+        _ => kind == "cgroup" && options.split(',').any(|option| option == controller),
+    };
+    let inside = own.strip_prefix(root).ok().filter(|_| fits)?;
+    Some(Path::new(folder).join(inside))
 }
 
 /// This process's group for a controller, or of version 2 for the empty name.
@@ -136,9 +165,30 @@ fn own_group(controller: &str) -> io::Result<PathBuf> {
     let found = text.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?);
-        controllers.split(',').any(|c| c == controller).then(|| path.trim_start_matches('/'))
+        controllers.split(',').any(|c| c == controller).then_some(path)
     });
     found
         .map(PathBuf::from)
         .ok_or_else(|| io::Error::other(format!("no control group `{controller}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_where_they_are_mounted() {
+        let v1 = "36 25 0:31 /docker/5e /sys/fs/cgroup/memory ro,nosuid master:9 - cgroup cgroup rw,memory";
+        let inside = mounted(v1, "memory", Path::new("/docker/5e"));
+        assert_eq!(inside.unwrap(), Path::new("/sys/fs/cgroup/memory/"));
+        let below = mounted(v1, "memory", Path::new("/docker/5e/a/b"));
+        assert_eq!(below.unwrap(), Path::new("/sys/fs/cgroup/memory/a/b"));
+        assert_eq!(mounted(v1, "memory", Path::new("/other")), None);
+        assert_eq!(mounted(v1, "pids", Path::new("/docker/5e")), None);
+        assert_eq!(mounted(v1, "", Path::new("/docker/5e")), None);
+        let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
+        let own = mounted(v2, "", Path::new("/user.slice/a"));
+        assert_eq!(own.unwrap(), Path::new("/sys/fs/cgroup/user.slice/a"));
+        assert_eq!(mounted(v2, "memory", Path::new("/user.slice/a")), None);
+    }
 }

@@ -98,18 +98,20 @@ impl Confinement {
             rlimits: self.rlimits(role),
             keep_caps: if zygote { ZYGOTE_CAPS } else { 0 },
             landlock: self.landlock.clone().filter(|_| !zygote),
-            seccomp: self.filters(zygote),
+            seccomp: self.filters(role),
             fds: Vec::new(),
             exec: Exec::Nothing,
         }
     }
 
-    fn filters(&self, zygote: bool) -> Vec<Vec<sock_filter>> {
-        let Some(Filters { common, confining }) = &self.seccomp else { return Vec::new() };
-        let mut filters = vec![common.clone()];
-        // Last, since the first filter does not refuse what puts on the second.
-        filters.extend((!zygote).then(|| confining.clone()));
-        filters
+    fn filters(&self, role: Role) -> Vec<Vec<sock_filter>> {
+        let Some(Filters { common, confining, judging }) = &self.seccomp else { return Vec::new() };
+        // The common one first, since it does not refuse what puts on the second.
+        match role {
+            Role::Zygote => vec![common.clone()],
+            Role::Judge => vec![common.clone(), judging.clone()],
+            _ => vec![common.clone(), confining.clone()],
+        }
     }
 
     /// Resource limits of a role. A zygote's own processor time grows with every child it makes, so
@@ -121,6 +123,8 @@ impl Confinement {
             (libc::RLIMIT_MSGQUEUE, 0),
             (libc::RLIMIT_RTPRIO, 0),
             (libc::RLIMIT_MEMLOCK, 64 << 10),
+            // Counted per user too, like timers.
+            (libc::RLIMIT_SIGPENDING, 1024),
             (libc::RLIMIT_NOFILE, u64::from(limits.descriptors)),
         ];
         let (cpu, memory) = match role {

@@ -3,6 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use hidden::hidden;
+
+mod hidden;
+
 /// Clock ticks per second in `/proc`, the same on every Linux that Rust supports.
 const TICKS: u64 = 100;
 
@@ -10,8 +14,10 @@ const TICKS: u64 = 100;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) cpu: Duration,
-    /// Private and shared memory, without files, in bytes.
+    /// Private memory, in bytes; pages that processes share after a fork counted in each.
     pub(super) memory: u64,
+    /// Shared memory and full sockets, in bytes.
+    pub(super) hidden: u64,
     pub(super) processes: usize,
 }
 
@@ -31,17 +37,18 @@ pub(super) fn sample(pid: i32) -> Sample {
     // Memory of one process is what its address space limit bounds already.
     if total.processes > 1 {
         total.memory = all.iter().map(|pid| resident(*pid)).sum();
+        total.hidden = hidden(&all);
     }
     total
 }
 
-/// Memory of a tree with every shared page counted once: dear to ask for.
+/// Private memory of a tree with every page counted once: dear to ask for.
 pub(super) fn proportional(pid: i32) -> Option<u64> {
     let mut waiting = vec![pid];
     let mut total = 0;
     while let Some(pid) = waiting.pop() {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        total += field(&text, "Pss:").unwrap_or(0);
+        total += field(&text, "Pss_Anon:").or_else(|| field(&text, "Pss:")).unwrap_or(0);
         children(pid, &mut waiting);
     }
     Some(total)
@@ -81,7 +88,7 @@ fn children(pid: i32, into: &mut Vec<i32>) {
 
 fn resident(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    field(&status, "RssAnon:").unwrap_or(0) + field(&status, "RssShmem:").unwrap_or(0)
+    field(&status, "RssAnon:").unwrap_or(0)
 }
 
 /// A field given in kilobytes, in bytes.

@@ -49,6 +49,13 @@ const SPYING: &[i64] = &[
     libc::SYS_lookup_dcookie,
 ];
 
+/// What the kernel counts per user, whose other programs could then have none.
+const SHARED: &[i64] = &[libc::SYS_inotify_init1];
+
+/// Descriptors on their way through a socket: also counted per user, and no limit of the sender's
+/// bounds how many it leaves there.
+const SENDING: &[i64] = &[libc::SYS_sendmsg, libc::SYS_sendmmsg];
+
 /// Mounts and namespaces.
 const CONTAINERS: &[i64] = &[
     libc::SYS_mount,
@@ -120,6 +127,7 @@ const ARCHITECTURE: &[i64] = &[
     libc::SYS_sysfs,
     libc::SYS__sysctl,
     libc::SYS_kexec_file_load,
+    libc::SYS_inotify_init,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const ARCHITECTURE: &[i64] = &[];
@@ -130,24 +138,28 @@ const ARCHITECTURE: &[i64] = &[];
 pub(super) struct Filters {
     /// What a zygote can do without, too.
     pub(super) common: BpfProgram,
-    /// What a zygote needs to confine its children.
+    /// What a zygote needs to confine its children, and to speak of them.
     pub(super) confining: BpfProgram,
+    /// As `confining`, for the judge's zygote, which only speaks of its children.
+    pub(super) judging: BpfProgram,
 }
 
 /// The compiled filters; `None` on an architecture that `seccompiler` doesn't know.
 pub(super) fn filters() -> Option<Filters> {
     let always = |calls: Vec<i64>| calls.into_iter().map(|call| (call, Vec::new())).collect();
     let mut common: Rules =
-        always([NETWORK, UNCOUNTED, SPYING, KERNEL, MACHINE, ARCHITECTURE].concat());
+        always([NETWORK, UNCOUNTED, SHARED, SPYING, KERNEL, MACHINE, ARCHITECTURE].concat());
     // Characters typed into a terminal that others read.
     common.insert(libc::SYS_ioctl, vec![argument(1, libc::TIOCSTI)?]);
     let mut program = unknown_calls();
     program.extend(compile(common)?);
-    let mut confining: Rules = always(CONTAINERS.to_vec());
-    confining.insert(libc::SYS_clone, new_namespaces()?);
+    let mut judging: Rules = always(CONTAINERS.to_vec());
+    judging.insert(libc::SYS_clone, new_namespaces()?);
     // A child that could outlive its parent would be one that nobody waits for.
-    confining.insert(libc::SYS_prctl, vec![argument(0, libc::PR_SET_PDEATHSIG as u64)?]);
-    Some(Filters { common: program, confining: compile(confining)? })
+    judging.insert(libc::SYS_prctl, vec![argument(0, libc::PR_SET_PDEATHSIG as u64)?]);
+    let mut confining = judging.clone();
+    confining.extend(always(SENDING.to_vec()));
+    Some(Filters { common: program, confining: compile(confining)?, judging: compile(judging)? })
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;

@@ -195,7 +195,7 @@ impl Watch<'_, '_> {
 
     fn excess(&self, pid: i32) -> Option<Over> {
         let sample = monitor::sample(pid);
-        let limit = self.limits.memory_bytes;
+        let limit = self.limits.memory_bytes.saturating_sub(sample.hidden);
         if sample.cpu.as_secs_f64() >= self.cpu_seconds {
             Some(Over::Cpu)
         } else if sample.memory > limit

@@ -66,6 +66,34 @@ fn many_processes_share_the_memory() {
     ends_as(program, &Verdict::MemoryLimit);
 }
 
+/// Pages that a process has shared and no longer looks at, and sockets that nobody reads, are
+/// memory too.
+#[test]
+fn memory_that_is_nobodys() {
+    let mapped = "import mmap, os, time\ndef child():\n    m = mmap.mmap(-1, 128 << 20)\n    for i in range(0, 128 << 20, 1 << 20):\n        m[i] = 1\n        m.madvise(mmap.MADV_DONTNEED)\n    time.sleep(20)\nfor _ in range(4):\n    if os.fork() == 0:\n        child(); os._exit(0)\ntime.sleep(20)";
+    ends_as(mapped, &Verdict::MemoryLimit);
+    let sockets = "import os, socket, time\nfor _ in range(12):\n    if os.fork() == 0:\n        s = []\n        try:\n            while True: s.append(socket.socketpair())\n        except OSError: time.sleep(20)\n        os._exit(0)\ntime.sleep(20)";
+    ends_as(sockets, &Verdict::MemoryLimit);
+}
+
+#[test]
+fn what_users_share_is_not_used_up() {
+    none_passes(&[
+        (
+            "timers",
+            "import ctypes\nl = ctypes.CDLL(None)\nt = ctypes.c_void_p()\nn = 0\nwhile n < 9999 and l.timer_create(0, None, ctypes.byref(t)) == 0: n += 1\nif n == 9999: print('LEAK')\ndef add(a, b): return None",
+        ),
+        (
+            "inotify",
+            "import ctypes\nl = ctypes.CDLL(None)\nif l.inotify_init() >= 0 or l.inotify_init1(0) >= 0: print('LEAK')\ndef add(a, b): return None",
+        ),
+        (
+            "descriptors on their way",
+            "import array, socket\nx, y = socket.socketpair()\ntry: x.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))]); print('LEAK')\nexcept OSError: pass\ndef add(a, b): return None",
+        ),
+    ]);
+}
+
 #[test]
 fn whatever_else_runs_out() {
     none_passes(&[

@@ -1,6 +1,7 @@
 #![allow(dead_code)]
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use refire_sandbox::{Job, Outcome, Sandbox, SandboxConfig, SandboxError, Suite, Verdict};
 
@@ -48,4 +49,9 @@ pub(crate) fn verdict(sandbox: &Sandbox, program: &str, suite: &Suite) -> Verdic
 
 pub(crate) fn outcome(sandbox: &Sandbox, program: &str, suite: &Suite) -> Outcome {
     sandbox.run(&Job::new(program, suite.clone()))
+}
+
+/// By the shell's own `kill`: there need be no program of that name.
+pub(crate) fn kill(pid: u32) {
+    Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).output().unwrap();
 }
