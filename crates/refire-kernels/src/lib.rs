@@ -10,6 +10,7 @@
 //! - [`rms_norm`] and [`rope`].
 //! - [`adamw`] and [`square_sum`]: an update in one pass over memory, and what clipping needs.
 //! - [`add_rows`]: the gradient of an embedding, in place.
+//! - [`add_weight_grad`]: a weight's gradient added to what there is, block by block.
 //! - [`seed`]: a graph's backward pass from a gradient that comes from elsewhere.
 //!
 //! # Which code runs
@@ -35,6 +36,7 @@ mod rows;
 mod seed;
 #[cfg(feature = "flex")]
 mod simd;
+mod weight_grad;
 
 /// The same operations composed of burn's own, whatever the tensor: what tensors without a kernel
 /// take, and what kernels are compared with.
@@ -56,3 +58,4 @@ pub use norm::rms_norm;
 pub use rotary::{Turns, rope};
 pub use rows::add_rows;
 pub use seed::seed;
+pub use weight_grad::add_weight_grad;

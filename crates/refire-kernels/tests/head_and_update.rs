@@ -6,7 +6,9 @@ mod common;
 
 use burn::tensor::{DType, Device, Tensor};
 use common::{SIZES, close, numbers, tensor, values};
-use refire_kernels::{AdamWStep, LogitRows, LogitStats, adamw, add_rows, square_sum};
+use refire_kernels::{
+    AdamWStep, LogitRows, LogitStats, adamw, add_rows, add_weight_grad, square_sum,
+};
 
 /// All statistics, and the gradient of the logits from random gradients of them.
 fn logits(dtype: DType, x: &[f64], [n, vocab]: [usize; 2], all: bool) -> [Vec<f64>; 5] {
@@ -115,4 +117,29 @@ fn sums_and_rows_agree() {
         values(add_rows(sum, &indices, tensor(&numbers(257 * 3, 2), [257, 3], dtype, &device)))
     };
     close("rows", &run(DType::F32), &run(DType::F64), 1e-5);
+}
+
+#[test]
+fn weight_gradients_agree() {
+    // The last doesn't fit into one block.
+    for [n, out, width] in [[1, 1, 1], [3, 17, 3], [257, 3, 17], [5, 70_003, 65]] {
+        let run = |dtype| {
+            let device = Device::flex();
+            let sum = tensor(&numbers(out * width, 1), [out, width], dtype, &device);
+            let kept = sum.clone();
+            let dy = tensor(&numbers(n * out, 2), [n, out], dtype, &device);
+            let x = tensor(&numbers(n * width, 3), [n, width], dtype, &device);
+            let total = values(add_weight_grad(sum, dy, x));
+            assert_eq!(values(kept), numbers_as(dtype, &numbers(out * width, 1)));
+            total
+        };
+        close("weight gradients", &run(DType::F32), &run(DType::F64), 1e-5);
+    }
+}
+
+fn numbers_as(dtype: DType, x: &[f64]) -> Vec<f64> {
+    match dtype {
+        DType::F32 => x.iter().map(|x| f64::from(*x as f32)).collect(),
+        _ => x.to_vec(),
+    }
 }

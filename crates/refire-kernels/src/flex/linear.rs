@@ -18,7 +18,8 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Result<Tensor<2>, (Tens
 #[derive(Debug, Clone)]
 struct Linear;
 
-fn transposed(tensor: FlexTensor) -> FlexTensor {
+/// Without a copy.
+pub(super) fn transposed(tensor: FlexTensor) -> FlexTensor {
     Flex::float_swap_dims(tensor, 0, 1)
 }
 

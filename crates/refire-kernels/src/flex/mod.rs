@@ -13,6 +13,7 @@ mod op;
 mod rotary;
 mod rows;
 mod seed;
+mod weight_grad;
 
 pub(crate) use adamw::{adamw, square_sum};
 pub(crate) use attention::attention;
@@ -23,6 +24,7 @@ pub(crate) use norm::rms_norm;
 pub(crate) use rotary::rope;
 pub(crate) use rows::add_rows;
 pub(crate) use seed::seed;
+pub(crate) use weight_grad::add_weight_grad;
 
 /// Numbers that one thread works on at a time in an operation without structure.
 const PART: usize = 1 << 14;

@@ -38,14 +38,16 @@ impl<'a> GradSink<'a> {
             None => [Some(hidden), None],
         };
         if let Some(u) = u {
-            self.thin = Some(sum(self.thin.take(), d.clone().transpose().matmul(u)));
+            self.thin = Some(weight_grad(self.thin.take(), d.clone(), u));
         }
         if let Some(h) = h.filter(|_| self.with_layer) {
-            let part = d.clone().transpose().matmul(h);
-            self.weight = Some(sum(self.weight.take(), part));
+            self.weight = Some(weight_grad(self.weight.take(), d.clone(), h));
             if self.layer.bias.is_some() {
                 let part = d.clone().sum_dim(0).flatten(0, 1);
-                self.bias = Some(sum(self.bias.take(), part));
+                self.bias = Some(match self.bias.take() {
+                    Some(sum) => sum + part,
+                    None => part,
+                });
             }
         }
         self.hidden.push(self.layer.d_hidden(d));
@@ -58,9 +60,10 @@ impl<'a> GradSink<'a> {
     }
 }
 
-fn sum<const D: usize>(total: Option<Tensor<D>>, part: Tensor<D>) -> Tensor<D> {
-    match total {
-        Some(total) => total + part,
-        None => part,
+/// `sum + d^T x`.
+fn weight_grad(sum: Option<Tensor<2>>, d: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+    match sum {
+        Some(sum) => refire_kernels::add_weight_grad(sum, d, x),
+        None => d.transpose().matmul(x),
     }
 }
