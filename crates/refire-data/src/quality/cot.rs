@@ -183,9 +183,7 @@ impl Cot {
         let expected = prompt_language(trace.prompt)?;
         let ranges = sentences(trace.response);
         let passages = ranges.into_iter().map(|range| &trace.response[range]);
-        let other = passages
-            .chain([trace.response])
-            .find_map(|passage| other_language(passage, expected))?;
+        let other = other_language(passages, trace.response, trace.prompt, expected)?;
         Some(Rejection::new("language", format!("a passage is `{other}`, the prompt `{expected}`")))
     }
 
