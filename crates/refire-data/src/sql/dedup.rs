@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl SqlStages {
     /// The rows whose text has no equal with a smaller id. `id` and `text` name columns; ids are
-    /// whole numbers, none missing, and differ. A row without text stays.
+    /// whole numbers and differ. A row without id or without text stays, and is compared with none.
     ///
     /// # Errors
     /// When the columns aren't there or have other types.
@@ -24,11 +24,13 @@ impl SqlStages {
             .clone()
             .aggregate(vec![key, alone], vec![min(ident(id)).alias("refire_first")])?
             .select(vec![col("refire_first")])?;
-        frame.join(first, JoinType::LeftSemi, &[id], &["refire_first"], None)
+        let without_id = frame.clone().filter(ident(id).is_null())?;
+        frame.join(first, JoinType::LeftSemi, &[id], &["refire_first"], None)?.union(without_id)
     }
 
     /// The rows whose text isn't nearly equal to one with a smaller id that stays. `id` and `text`
-    /// name columns; ids are whole numbers, none missing, and differ. A row without text stays.
+    /// name columns; ids are whole numbers and differ. A row without id or without text stays, and
+    /// is compared with none.
     ///
     /// Texts meet in a join on their bands, are verified in pairs, and only the pairs come together
     /// in one place.
