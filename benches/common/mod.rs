@@ -1,9 +1,9 @@
 //! The two shapes that are measured: about a million parameters, and SmolLM2-135M.
 
+mod shape;
+
 use refire::burn::tensor::Device;
-use refire::model::{Decoder, ModelConfig, TinyLlama};
-use serde_json::json;
-use std::path::Path;
+use refire::model::{Decoder, TinyLlama};
 
 /// A name and a decoder with random weights.
 pub(crate) fn shapes() -> Vec<(&'static str, Decoder)> {
@@ -16,15 +16,8 @@ pub(crate) fn shapes() -> Vec<(&'static str, Decoder)> {
         context: 512,
         end_token: 0,
     };
-    let smol = json!({
-        "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
-        "vocab_size": 49152, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5,
-        "rope_theta": 100000.0, "tie_word_embeddings": true,
-    });
-    let smol = smol.as_object().cloned().unwrap_or_default();
     let mut shapes = vec![("1M", million.config())];
-    if let Ok(config) = ModelConfig::from_map(smol, Path::new("135M")) {
+    if let Ok(config) = shape::smollm2() {
         shapes.push(("135M", config));
     }
     let device = Device::flex();

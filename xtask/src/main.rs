@@ -4,6 +4,7 @@
 //! - `ci` runs every check a change must pass.
 //! - `soak` runs what is too long for `ci`.
 //! - `data` checks the features of `refire-data` that take too long to build for `ci`.
+//! - `gpu-check` computes the same on a GPU and on the CPU, and compares.
 //! - `bench-peers` compares speed and memory with PyTorch, transformers, TRL and llama.cpp.
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ mod ci;
 mod command;
 mod data;
 mod error;
+mod gpu_check;
 mod layers;
 mod metadata;
 mod quickstart;
@@ -43,6 +45,9 @@ enum Chore {
     /// Ten thousand submissions through the sandbox, and the quickstart over three seeds; fails when
     /// anything is left behind, or when training gains too little.
     Soak,
+    /// Kernels' operations, networks, updates, sampling and a step of GRPO on a GPU, compared with
+    /// the CPU. Builds a GPU backend, which takes long.
+    GpuCheck(gpu_check::Options),
     /// The same work in refire and in PyTorch, transformers, TRL and llama.cpp, in turns: times, memory, and
     /// which targets were missed.
     BenchPeers(bench_peers::Options),
@@ -65,6 +70,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
         Chore::Data => data::run(&metadata),
         Chore::Layers => layers::run(&metadata),
         Chore::Soak => soak::run(&metadata),
+        Chore::GpuCheck(options) => gpu_check::run(&metadata, options),
         Chore::BenchPeers(options) => bench_peers::run(&metadata, options),
     }
 }

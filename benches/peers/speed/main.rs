@@ -1,18 +1,22 @@
 //! One piece of work on SmolLM2-135M's shape with random weights, timed: refire's side of
 //! `cargo xtask bench-peers`. Prints `{"seconds": [...], "tokens": n, "peak_bytes": n}`.
 
+#[path = "../../common/memory.rs"]
+mod memory;
+#[path = "../../common/shape.rs"]
+mod shape;
+
 use clap::{Parser, Subcommand};
 use refire::burn::tensor::Device;
 use refire::core::{BoxError, Callback, Control, Event, Flow, Prompt, Request, RolloutEngine};
 use refire::core::{SamplingParams, Score, Stateful, reward_fn};
 use refire::grpo::preset;
-use refire::model::{Decoder, Learner, LearnerConfig, ModelConfig};
+use refire::model::{Decoder, Learner, LearnerConfig};
 use refire::objective::{Dtype, HeadQuery, Loss, Policy, TokenBatch};
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::tasks::ShuffledPrompts;
 use refire::train::{MicroBatch, RlConfig, RlTrainer, RolloutStage};
 use serde_json::json;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -61,7 +65,7 @@ fn main() -> Result<(), BoxError> {
         Work::Grpo => grpo(&args)?,
         Work::Bandwidth => bandwidth(&args),
     };
-    let peak_bytes = peak()?;
+    let peak_bytes = memory::peak()?;
     println!("{}", json!({ "seconds": seconds, "tokens": tokens, "peak_bytes": peak_bytes }));
     Ok(())
 }
@@ -71,15 +75,7 @@ fn learner(args: &Args) -> Result<Learner, BoxError> {
 }
 
 fn configured(config: LearnerConfig) -> Result<Learner, BoxError> {
-    let shape = json!({
-        "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
-        "vocab_size": 49152, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5,
-        "rope_theta": 100000.0, "tie_word_embeddings": true,
-    });
-    let shape = shape.as_object().cloned().unwrap_or_default();
-    let model = ModelConfig::from_map(shape, Path::new("135M"))?;
-    let decoder = Decoder::init(&model, 0, &Device::flex());
+    let decoder = Decoder::init(&shape::smollm2()?, 0, &Device::flex());
     Ok(Learner::new(decoder, config))
 }
 
@@ -245,12 +241,4 @@ fn bandwidth(args: &Args) -> (usize, Vec<f64>) {
     };
     copy();
     (2 * size_of::<f32>() * WORDS, (0..5 * args.repeats).map(|_| copy()).collect())
-}
-
-/// Most memory this process ever held, in bytes.
-fn peak() -> Result<u64, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.map(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>());
-    Ok(kilobytes.transpose()?.ok_or("the system doesn't say how much memory was used")? << 10)
 }

@@ -37,7 +37,7 @@ def model(dtype=torch.float32):
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=None,
-        pad_token_id=0,
+        pad_token_id=49150,
     )
     return LlamaForCausalLM(config).to(dtype)
 

@@ -229,6 +229,12 @@ pub enum ModelError {
     /// Tensors that don't fit together.
     #[error(transparent)]
     Kernel(refire_kernels::KernelError),
+    /// Weights in a number format that their device can't compute with.
+    #[error("the device can't compute in {dtype:?}: read the weights as F32")]
+    NumberFormat {
+        /// The format.
+        dtype: refire_objective::Dtype,
+    },
     /// A device operation failed.
     #[error("reading `{what}` from the device: {reason}")]
     Device {

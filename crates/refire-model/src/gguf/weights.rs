@@ -2,7 +2,7 @@
 
 use super::names::{Change, place};
 use super::{GgufFile, rope};
-use crate::weights::cast;
+use crate::weights::{cast, check_format};
 use crate::{Decoder, LayerSpec, MlpSpec, ModelConfig, ModelError};
 use burn::tensor::{Device, TensorData};
 use refire_objective::Dtype;
@@ -15,6 +15,7 @@ pub(super) fn decoder(
     device: &Device,
     dtype: Dtype,
 ) -> Result<Decoder, ModelError> {
+    check_format(device, dtype)?;
     let mut taken = BTreeSet::new();
     let mut problem = None;
     let decoder = Decoder::build_data(config, device, &mut |path, shape| {

@@ -1,8 +1,10 @@
 use crate::ModelError;
 use crate::decoder::{VisitParam, visit_params};
 use crate::nn::is_expert;
+use crate::weights::host_values;
 use burn::module::Module;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{DType, Gradients, Tensor};
+use refire_kernels::square_sum;
 use std::collections::BTreeMap;
 
 /// Accumulated gradients by parameter path, flattened.
@@ -55,17 +57,15 @@ impl GradientSum {
         self.0.clear();
     }
 
-    /// L2 norm of each parameter's gradient.
+    /// L2 norm of each parameter's gradient, in one read from the device.
     pub(crate) fn norms(&self) -> Result<BTreeMap<String, f64>, ModelError> {
-        let norms = self.0.iter().map(|(path, grad)| {
-            let square = refire_kernels::square_sum(grad).try_into_scalar::<f32>();
-            let square = square.map_err(|error| ModelError::Device {
-                what: format!("gradient norm of {path}"),
-                reason: error.to_string(),
-            })?;
-            Ok((path.clone(), f64::from(square).sqrt()))
-        });
-        norms.collect()
+        if self.0.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let squares = self.0.values().map(|grad| square_sum(grad).cast(DType::F32));
+        let squares = host_values("the gradient norms", Tensor::cat(squares.collect(), 0))?;
+        let norms = squares.into_iter().map(|square| f64::from(square).sqrt());
+        Ok(self.0.keys().cloned().zip(norms).collect())
     }
 }
 

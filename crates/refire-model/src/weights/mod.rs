@@ -13,7 +13,18 @@ pub(crate) use write::{LazyTensor, NamedTensor, SHARD_BYTES, write_folder, write
 pub use write::{save_weights, save_weights_in_shards};
 
 use crate::ModelError;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor};
+use refire_objective::Dtype;
+
+/// Refuses a number format that a device can't compute with.
+pub(crate) fn check_format(device: &Device, dtype: Dtype) -> Result<(), ModelError> {
+    let known = match dtype {
+        Dtype::F32 => true,
+        Dtype::Bf16 => device.supports_dtype(DType::BF16),
+        Dtype::F16 => device.supports_dtype(DType::F16),
+    };
+    if known { Ok(()) } else { Err(ModelError::NumberFormat { dtype }) }
+}
 
 /// A tensor's values on the host, in 32-bit floats.
 pub(crate) fn host_values<const D: usize>(

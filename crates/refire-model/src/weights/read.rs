@@ -1,3 +1,4 @@
+use super::check_format;
 use super::files::{TensorFiles, Tensors};
 use crate::{Decoder, ModelConfig, ModelError};
 use burn::tensor::{Device, TensorData};
@@ -30,13 +31,14 @@ pub fn load_weights(
 /// are done in 32 bits.
 ///
 /// # Errors
-/// As for [`load_weights`].
+/// As for [`load_weights`], and for a format that the device can't compute with.
 pub fn load_weights_as(
     dir: &Path,
     config: &ModelConfig,
     device: &Device,
     dtype: Dtype,
 ) -> Result<Decoder, ModelError> {
+    check_format(device, dtype)?;
     load(dir, config, dtype, |values| Ok(Decoder::build_data(config, device, values)))
 }
 
