@@ -165,11 +165,13 @@ impl Recurring {
     }
 
     /// Characters of the most frequent n-gram (with the spaces between its words), all its
-    /// occurrences together; 0 if none is repeated.
+    /// occurrences together; 0 if none is repeated. Of several equally frequent ones the longest
+    /// counts.
     fn top_chars(&mut self, words: &Hashed, n: usize) -> usize {
         self.lengthen(words, n);
-        let all = self.counts.values().map(|(at, count)| count * (words.chars(*at, n) + n - 1));
-        all.max().unwrap_or(0)
+        let each = self.counts.values();
+        let all = each.map(|(at, count)| (count, count * (words.chars(*at, n) + n - 1)));
+        all.max().map_or(0, |(_, chars)| chars)
     }
 
     /// Characters of n-grams that stood before, without the spaces between words, as datatrove
@@ -203,8 +205,9 @@ mod tests {
                 let grams: Vec<&[u64]> = words.words.windows(n).collect();
                 let count = |gram: &[u64]| grams.iter().filter(|other| **other == gram).count();
                 let all = (0..grams.len()).map(|at| (at, count(grams[at])));
-                let top =
-                    all.filter(|(_, n)| *n > 1).map(|(at, k)| k * (words.chars(at, n) + n - 1));
+                let repeated_grams = all.filter(|(_, count)| *count > 1);
+                let top = repeated_grams.map(|(at, k)| (k, k * (words.chars(at, n) + n - 1)));
+                let top = top.max().map_or(0, |(_, chars)| chars);
                 let (mut seen, mut at, mut repeated) = (std::collections::HashSet::new(), 0, 0);
                 while at < grams.len() {
                     let again = !seen.insert(grams[at]);
@@ -212,7 +215,7 @@ mod tests {
                     at += if again { n } else { 1 };
                 }
                 if n < 5 {
-                    assert_eq!(recurring.top_chars(&words, n), top.max().unwrap_or(0), "{n}");
+                    assert_eq!(recurring.top_chars(&words, n), top, "{n}");
                 } else {
                     assert_eq!(recurring.repeated_chars(&words, n), repeated, "{n}");
                 }
