@@ -35,6 +35,8 @@ async fn functions_in_sql() {
     );
     let alike = "SELECT refire_similarity('a b c d e f', 'a b c d e g')";
     assert_eq!(text(alike).await, "0.3333333333333333");
+    let renumbered = "SELECT refire_renumbered('3 of 12', '4 of 12')";
+    assert_eq!(text(renumbered).await, "true");
     let again = "wait again ".repeat(60);
     let looping = format!("SELECT refire_quality('How many?', '{again}', NULL)");
     assert_eq!(text(&looping).await, "loop");

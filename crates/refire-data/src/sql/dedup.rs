@@ -6,7 +6,7 @@ use super::functions;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, UnnestOptions};
 use datafusion::functions_aggregate::expr_fn::min;
-use datafusion::logical_expr::{JoinType, cast, col, ident, lit, when};
+use datafusion::logical_expr::{JoinType, cast, col, ident, lit, not, when};
 use datafusion::prelude::DataFrame;
 use std::sync::Arc;
 
@@ -56,10 +56,15 @@ impl SqlStages {
             };
             let alike = functions::similarity(Arc::clone(&self.near));
             let alike = alike.call(vec![col("text_a"), col("text_b")]);
+            let mut same = alike.gt_eq(lit(least));
+            if self.near.minds_numbers() {
+                let other = functions::renumbered().call(vec![col("text_a"), col("text_b")]);
+                same = same.and(not(other));
+            }
             pairs = pairs
                 .join(texts("id_a", "text_a")?, JoinType::Inner, &["a"], &["id_a"], None)?
                 .join(texts("id_b", "text_b")?, JoinType::Inner, &["b"], &["id_b"], None)?
-                .filter(alike.gt_eq(lit(least)))?
+                .filter(same)?
                 .select(vec![col("a"), col("b")])?;
         }
         let removed = duplicates().call(vec![col("a"), col("b")]).alias("refire_removed");
