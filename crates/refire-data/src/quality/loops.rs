@@ -37,12 +37,18 @@ pub fn find_loop(text: &str, min_unit: usize, repeats: usize) -> Option<Loop> {
     if behind >= WINDOW + ANCHORS && !may_loop(bytes, min_unit, repeats) {
         return None;
     }
-    let first = WINDOW.min(behind).max(1);
-    // Periods up to a window's length are found with it, and need room for the window behind them.
-    let windows = std::iter::successors(Some(first), |window| window.checked_mul(2))
-        .take_while(|window| *window == first || window / 2 <= bytes.len() / repeats);
-    let found = windows.filter_map(|window| first_loop(bytes, window, min_unit, repeats));
-    found.min_by_key(|found| (found.range.end, found.period))
+    let mut window = WINDOW.min(behind).max(1);
+    let mut first: Option<Loop> = None;
+    loop {
+        let (found, recurs) = first_loop(bytes, window, min_unit, repeats);
+        let earlier = |loops: &Loop| (loops.range.end, loops.period);
+        first = first.into_iter().chain(found).min_by_key(earlier);
+        // What repeats with a longer period has windows of this length twice too.
+        if !recurs || window > bytes.len() / repeats {
+            return first;
+        }
+        window *= 2;
+    }
 }
 
 /// Windows from one that is remembered to the next.
@@ -68,7 +74,7 @@ fn may_loop(bytes: &[u8], min_unit: usize, repeats: usize) -> bool {
                     (first, least) = (at, at - anchor);
                 }
                 (last, least) = (at, least.min(at - anchor));
-                if last - first + 15 + 35 >= (repeats - 1) * least.max(min_unit) {
+                if last - first + 15 + 35 >= (repeats - 1).saturating_mul(least.max(min_unit)) {
                     return true;
                 }
                 break;
@@ -91,11 +97,17 @@ fn place(window: &[u8]) -> usize {
     (hash.wrapping_mul(BASE) >> 32) as usize
 }
 
-/// The first passage whose windows all last stood one period before.
-fn first_loop(bytes: &[u8], window: usize, min_unit: usize, repeats: usize) -> Option<Loop> {
+/// The first passage whose windows all last stood one period before; and whether any window stands
+/// twice.
+fn first_loop(
+    bytes: &[u8],
+    window: usize,
+    min_unit: usize,
+    repeats: usize,
+) -> (Option<Loop>, bool) {
     let mut last: KeyMap<usize> = KeyMap::default();
     // The current period, and the first window that has it.
-    let (mut period, mut since) = (0, 0);
+    let (mut period, mut since, mut recurs) = (0, 0, false);
     let mut rolling = Rolling::new(window);
     for (end, byte) in bytes.iter().enumerate() {
         rolling.push(*byte, end.checked_sub(window).map(|out| bytes[out]));
@@ -105,17 +117,18 @@ fn first_loop(bytes: &[u8], window: usize, min_unit: usize, repeats: usize) -> O
             period = 0;
             continue;
         }
+        recurs = true;
         if here != period {
             (period, since) = (here, start);
         }
         // Windows from `since` on repeat what stood one period before.
         let from = since - period;
         let length = end + 1 - from;
-        if length >= repeats * period.max(min_unit) {
-            return Some(Loop { range: from..end + 1, period });
+        if length >= repeats.saturating_mul(period.max(min_unit)) {
+            return (Some(Loop { range: from..end + 1, period }), true);
         }
     }
-    None
+    (None, recurs)
 }
 
 /// A hash of the last bytes.
