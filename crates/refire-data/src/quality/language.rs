@@ -318,3 +318,13 @@ pub fn foreign_share(prompt: &str, response: &str) -> f64 {
     let foreign: usize = (0..SCRIPTS).filter(|s| !expected(*s)).map(|s| found[s]).sum();
     foreign as f64 / all as f64
 }
+
+/// Letters of a passage that can be called one of another script.
+const PASSAGE: usize = 8;
+
+/// True for a passage that is mostly in scripts the prompt doesn't use.
+pub(super) fn is_foreign(prompt: &str, passage: &str) -> bool {
+    !passage.is_ascii()
+        && scripts(passage).iter().sum::<usize>() >= PASSAGE
+        && foreign_share(prompt, passage) > 0.5
+}
