@@ -106,7 +106,9 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
     )?;
     bar.finish_and_clear();
     let kept = writer.finish()?;
-    let report = pipeline.report();
+    // What the stages remember isn't needed any more.
+    let report = pipeline.report().clone();
+    drop(pipeline);
     std::fs::write(out.join("report.json"), report.to_json())?;
     std::fs::write(out.join("report.html"), report.to_html())?;
 

@@ -60,7 +60,7 @@ pub use dedup::{
     Cut, Duplicate, EmbeddingConfig, EmbeddingDuplicate, ExactDedup, Fingerprint, Keep, Lsh,
     MinHash, NearConfig, NearDedup, SentenceConfig, SentenceDedup, SubstringDedup, TemplateGroup,
     TemplateIndex, candidate_pairs, clusters, embedding_duplicates, near_duplicates,
-    read_signatures, template_duplicates, write_signatures,
+    read_signatures, renumbered, template_duplicates, write_signatures,
 };
 pub use error::DataError;
 pub use example::{

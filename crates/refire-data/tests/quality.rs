@@ -191,6 +191,30 @@ fn planted_foreign_passages_are_caught() {
 }
 
 #[test]
+fn a_foreign_sentence_in_a_long_trace_is_caught() {
+    let Some(gold) = gold() else { return };
+    let cot = Cot { repetition: None, ..Cot::default() };
+    let sentences =
+        ["因此我们需要先计算每天的总数，然后再乘以天数。", "Сначала посчитаем, сколько осталось."];
+    let mut traces = 0;
+    for (at, part) in gold.chunks(40).take(50).enumerate() {
+        let lines: Vec<&str> = part.iter().flat_map(|solved| solved.solution.lines()).collect();
+        let solved = part.last().unwrap();
+        let check = |response: &str| cot.check(&Trace { response, ..solved.trace() });
+        if check(&lines.join("\n")).is_some() {
+            continue;
+        }
+        traces += 1;
+        for sentence in sentences {
+            let (before, after) = lines.split_at(at % lines.len());
+            let mixed = [before, &[sentence], after].concat().join("\n");
+            assert_eq!(check(&mixed).unwrap().rule, "language", "{mixed}");
+        }
+    }
+    assert!(traces > 40, "{traces}");
+}
+
+#[test]
 fn loops_by_their_definition() {
     assert_eq!(find_loop(&"ab".repeat(100), 20, 5).unwrap().period, 2);
     assert!(

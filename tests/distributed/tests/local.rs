@@ -35,6 +35,8 @@ async fn functions_in_sql() {
     );
     let alike = "SELECT refire_similarity('a b c d e f', 'a b c d e g')";
     assert_eq!(text(alike).await, "0.3333333333333333");
+    let renumbered = "SELECT refire_renumbered('3 of 12', '4 of 12')";
+    assert_eq!(text(renumbered).await, "true");
     let again = "wait again ".repeat(60);
     let looping = format!("SELECT refire_quality('How many?', '{again}', NULL)");
     assert_eq!(text(&looping).await, "loop");
@@ -59,5 +61,22 @@ async fn rows_without_text_stay() {
     for kept in [exact, near] {
         let kept = kept.collect().await.unwrap();
         assert_eq!(kept.iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+    }
+}
+
+#[tokio::test]
+async fn rows_without_id_stay() {
+    let stages = stages().unwrap();
+    let rows = "SELECT * FROM (VALUES (NULL, 'a b c'), (2, 'a b c'), (NULL, 'a b c'), (4, 'A b c.'), \
+                (NULL, NULL)) AS t(id, text)";
+    let frame = SessionContext::new().sql(rows).await.unwrap();
+    let exact = stages.exact_dedup(frame.clone(), "id", "text").unwrap();
+    let near = stages.near_dedup(frame, "id", "text").unwrap();
+    for kept in [exact, near] {
+        let kept = kept.collect().await.unwrap();
+        let ids: usize =
+            kept.iter().map(|batch| batch.num_rows() - batch.column(0).null_count()).sum();
+        assert_eq!(kept.iter().map(|batch| batch.num_rows()).sum::<usize>(), 4);
+        assert_eq!(ids, 1, "of two equal texts with an id one stays");
     }
 }

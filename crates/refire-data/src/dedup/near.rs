@@ -1,8 +1,9 @@
 use super::buckets::Buckets;
 use super::grams::Grams;
+use super::renumbered::{differ, numbers};
 use super::{Lsh, MinHash};
 use crate::DataError;
-use crate::text::{Words, for_ngrams, ngrams};
+use crate::text::{Numbers, Words, for_ngrams, ngrams};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -23,10 +24,16 @@ pub struct NearConfig {
     /// Least Jaccard similarity of the n-gram sets, computed in full for each pair that meets;
     /// `None` takes every meeting for a duplicate.
     pub verify: Option<f64>,
+    /// Keep a text whose numbers differ from those of the text it is like, as
+    /// [`renumbered`](crate::renumbered) says; long maths problems with few numbers are nearly equal
+    /// to their variants. True by default; where numbers are dates and counters, as on web pages, it
+    /// keeps more. Part of verification, and without effect where [`words`](Self::words) masks
+    /// numbers.
+    pub keep_renumbered: bool,
     /// Most bytes of the band tables in memory. Full tables go to a nameless file, which is read
     /// where texts meet; of those about 1.2 bytes a band and text stay. 256 MiB.
     pub band_bytes: usize,
-    /// Most bytes of the n-grams that verification keeps in memory; what is more goes to a nameless
+    /// Most bytes of the n-grams and numbers that verification keeps in memory; what is more goes to a nameless
     /// file, which is read where texts meet. 64 MiB.
     pub gram_bytes: usize,
     /// Folder of these files; the system's for such files if none is given.
@@ -41,6 +48,7 @@ impl Default for NearConfig {
             lsh: Lsh::default(),
             seed: 1,
             verify: Some(0.7),
+            keep_renumbered: true,
             band_bytes: 256 << 20,
             gram_bytes: 64 << 20,
             folder: None,
@@ -69,6 +77,8 @@ pub struct Fingerprint {
     pub keys: Vec<u64>,
     /// The n-grams, 32 bits each, in their order; empty without verification.
     grams: Vec<u32>,
+    /// The numbers, 32 bits each, in their order; empty where they make no difference.
+    numbers: Vec<u32>,
 }
 
 /// A text that is taken for a copy of an earlier one.
@@ -87,8 +97,8 @@ pub struct Duplicate {
 /// stays.
 ///
 /// Memory a kept text, by default: 16 bytes, and 10 a band (140; without verification 15 a band) up
-/// to [`NearConfig::band_bytes`], beyond which 1.2 a band (17) stay; and the n-grams, of 4 bytes
-/// each, up to [`NearConfig::gram_bytes`]. So a million texts take about 220 MB, ten million 650 MB
+/// to [`NearConfig::band_bytes`], beyond which 1.2 a band (17) stay; and the n-grams and
+/// numbers, of 4 bytes each, up to [`NearConfig::gram_bytes`]. So a million texts take about 220 MB, ten million 650 MB
 /// and a hundred million 3.7 GB, and the files what is left. With more memory than texts need the
 /// limits cost nothing; where the files are read often, raise them.
 ///
@@ -132,7 +142,15 @@ impl NearDedup {
         } else {
             self.minhash.band_keys(&self.minhash.signature_of(&grams))
         };
-        Fingerprint { keys, grams: if self.config.verify.is_some() { grams } else { Vec::new() } }
+        let grams = if self.config.verify.is_some() { grams } else { Vec::new() };
+        let numbers = if self.minds_numbers() { numbers(text) } else { Vec::new() };
+        Fingerprint { keys, grams, numbers }
+    }
+
+    /// True if texts whose numbers differ aren't copies.
+    pub(crate) fn minds_numbers(&self) -> bool {
+        let NearConfig { words, verify, keep_renumbered, .. } = &self.config;
+        *keep_renumbered && verify.is_some() && words.numbers == Numbers::Keep
     }
 
     /// Jaccard similarity of two texts' n-grams; 0 for texts without a word.
@@ -200,7 +218,10 @@ impl NearDedup {
         let grams = sorted(fingerprint.grams.clone());
         let mut best: Option<Duplicate> = None;
         for text in met {
-            let known = self.grams.get(text).map_err(failed)?;
+            let mut known = self.grams.get(text).map_err(failed)?;
+            if self.minds_numbers() && differ(&fingerprint.numbers, &split_numbers(&mut known)) {
+                continue;
+            }
             let similarity = jaccard(&grams, &sorted(known));
             if similarity >= least && best.is_none_or(|known| similarity > known.similarity) {
                 best = Some(Duplicate { of: self.ids[text], similarity });
@@ -218,7 +239,9 @@ impl NearDedup {
         if fingerprint.keys.is_empty() {
             return Ok(());
         }
-        if self.config.verify.is_some() {
+        if self.minds_numbers() {
+            self.grams.push(&with_numbers(fingerprint)).map_err(failed)?;
+        } else if self.config.verify.is_some() {
             self.grams.push(&fingerprint.grams).map_err(failed)?;
         }
         self.buckets.keep(&fingerprint.keys).map_err(failed)?;
@@ -229,6 +252,18 @@ impl NearDedup {
 
 fn failed(source: std::io::Error) -> DataError {
     DataError::Caller { what: "the index of near-duplicates", source: source.into() }
+}
+
+/// The n-grams, the numbers, and how many numbers there are.
+fn with_numbers(of: &Fingerprint) -> Vec<u32> {
+    let count = u32::try_from(of.numbers.len()).unwrap_or(u32::MAX);
+    [of.grams.as_slice(), &of.numbers[..count as usize], &[count]].concat()
+}
+
+/// Takes the numbers from what [`with_numbers`] made; n-grams are left.
+fn split_numbers(grams: &mut Vec<u32>) -> Vec<u32> {
+    let count = grams.pop().unwrap_or(0) as usize;
+    grams.split_off(grams.len().saturating_sub(count))
 }
 
 fn sorted(mut grams: Vec<u32>) -> Vec<u32> {

@@ -2,7 +2,7 @@
 /// which an entry stands where its hash says, or a little behind.
 ///
 /// It grows by an eighth and within its own memory, so it never holds a second copy of itself, and
-/// is between 7/9 and 7/8 full whatever the number of entries.
+/// once it is large is between 7/9 and 7/8 full whatever the number of entries.
 #[derive(Debug, Clone)]
 pub(super) struct Table<const N: usize> {
     slots: Vec<[u32; N]>,
@@ -72,7 +72,8 @@ impl<const N: usize> Table<N> {
     }
 
     fn grow(&mut self) {
-        let range = self.range + self.range / 8 + 64;
+        // Small tables double.
+        let range = self.range + (self.range / 8).max(self.range.min(1 << 14)) + 64;
         // Entries go to the end of the longer list first, and from there to their places: it must
         // be so long that none comes to stand behind where it is read.
         let (mut next, mut slack) = (0, 0);
@@ -127,7 +128,7 @@ mod tests {
         assert!(sorted.is_sorted() && sorted.len() == table.len());
         let least = 8 * table.len() * 9 / 7;
         println!("{} entries, {} bytes", table.len(), table.bytes());
-        assert!(table.bytes() <= least + least / 8 + 4096 + 8 * table.len().min(20_000));
+        assert!(table.bytes() <= least + least / 8 + 4096 + 16 * table.len().min(20_000));
     }
 
     #[test]

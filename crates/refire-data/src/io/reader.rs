@@ -1,96 +1,16 @@
-use super::array::Elements;
-use super::lines::{Lines, SHOWN};
+use super::config::{OnBad, ReadConfig};
+use super::files;
+use super::parse::{Bad, Read, columns, record};
 use super::rejects::Rejects;
-use super::row::{Body, Raw, parse};
-use super::{compression, files};
+use super::report::{ReadReport, without_numbers};
+use super::row::Body;
+use super::rows::Rows;
 use crate::example::{FieldError, Origin, Record};
 use crate::{DataError, Format};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
-
-/// What to do with a row that can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum OnBad {
-    /// It is an error, in its place among the records.
-    #[default]
-    Error,
-    /// It goes to a file of rejects, with file, line, column and reason; the rest goes on.
-    SetAside {
-        /// The file; JSON lines, compressed as its name says.
-        path: PathBuf,
-    },
-}
-
-/// How to read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReadConfig {
-    /// What the columns mean.
-    pub format: Format,
-    /// What to do with a bad row.
-    pub on_bad: OnBad,
-    /// Longest line, in bytes; a longer one is a bad row and never in memory as a whole. 64 MiB.
-    pub max_line_bytes: usize,
-    /// A column whose values must differ over all files, such as `id`; a repeated value is a bad
-    /// row. Takes 16 bytes a row.
-    pub unique: Option<String>,
-    /// Rows parsed together.
-    pub batch_rows: usize,
-    /// Bytes parsed together, at most.
-    pub batch_bytes: usize,
-    /// Licence to note with each record.
-    pub licence: Option<String>,
-}
-
-impl Default for ReadConfig {
-    fn default() -> Self {
-        Self {
-            format: Format::Auto,
-            on_bad: OnBad::Error,
-            max_line_bytes: 64 << 20,
-            unique: None,
-            batch_rows: 4096,
-            batch_bytes: 16 << 20,
-            licence: None,
-        }
-    }
-}
-
-impl ReadConfig {
-    /// Every problem found; empty if there is none.
-    pub fn validate(&self) -> Vec<DataError> {
-        let fields = [
-            ("max_line_bytes", self.max_line_bytes),
-            ("batch_rows", self.batch_rows),
-            ("batch_bytes", self.batch_bytes),
-        ];
-        let zero = fields.into_iter().filter(|(_, value)| *value == 0);
-        zero.map(|(field, value)| DataError::out_of_range(field, value, "at least 1")).collect()
-    }
-}
-
-/// What was read so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadReport {
-    /// Files begun.
-    pub files: u64,
-    /// Records that came through.
-    pub records: u64,
-    /// Bad rows, by reason (without its numbers).
-    pub bad: BTreeMap<String, u64>,
-}
-
-impl ReadReport {
-    /// Bad rows in all.
-    pub fn bad_rows(&self) -> u64 {
-        self.bad.values().sum()
-    }
-}
 
 /// Reads records from files, folders and patterns, one after another, in bounded memory.
 ///
@@ -132,65 +52,6 @@ impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Open").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-enum Rows {
-    Lines(Lines),
-    Elements(Elements),
-    #[cfg(feature = "parquet")]
-    Table(Box<super::parquet::Table>),
-}
-
-impl Rows {
-    fn open(path: &Path, limit: usize) -> Result<Self, DataError> {
-        #[cfg(feature = "parquet")]
-        if super::parquet::is_parquet(path)? {
-            return Ok(Self::Table(Box::new(super::parquet::Table::open(path)?)));
-        }
-        let mut file = compression::open(path)?;
-        let unsupported = |reason: &str| DataError::Unsupported {
-            path: path.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let failed = |source| DataError::File { path: path.to_owned(), source };
-        let start = file.fill_buf().map_err(failed)?;
-        if start.starts_with(b"PAR1") {
-            return Err(unsupported("Parquet files need the feature `parquet` of refire-data"));
-        }
-        // Of two bytes, one is 0 in what JSON begins with; else these are bad bytes of a first line.
-        if matches!(start, [0xff, 0xfe, _, 0, ..] | [0xfe, 0xff, 0, ..]) {
-            return Err(unsupported("the text is UTF-16; convert it to UTF-8"));
-        }
-        let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        let list = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-        Ok(if list {
-            Self::Elements(Elements::new(file, limit))
-        } else {
-            Self::Lines(Lines::new(file, limit))
-        })
-    }
-
-    fn next_row(&mut self) -> Option<Raw> {
-        match self {
-            Self::Lines(lines) => lines.next_row(),
-            Self::Elements(elements) => match elements.next_row() {
-                Some(raw) => Some(raw),
-                None => {
-                    *self = Self::Lines(elements.rest()?);
-                    self.next_row()
-                }
-            },
-            #[cfg(feature = "parquet")]
-            Self::Table(table) => table.next_row(),
-        }
-    }
-}
-
-/// A row that can't be used.
-struct Bad {
-    line: u64,
-    error: FieldError,
-    shown: Vec<u8>,
 }
 
 impl Reader {
@@ -370,70 +231,4 @@ impl Iterator for Reader {
             }
         }
     }
-}
-
-struct Columns {
-    line: u64,
-    columns: Map<String, Value>,
-    shown: Vec<u8>,
-}
-
-fn columns(raw: Raw) -> Result<Columns, Bad> {
-    let line = raw.line;
-    match raw.body {
-        Body::Bytes(mut bytes) => {
-            let parsed = parse(&bytes);
-            bytes.truncate(SHOWN);
-            match parsed {
-                Ok(columns) => Ok(Columns { line, columns, shown: bytes }),
-                Err(reason) => {
-                    Err(Bad { line, error: FieldError::new("row", reason), shown: bytes })
-                }
-            }
-        }
-        Body::Columns(columns) => Ok(Columns { line, columns, shown: Vec::new() }),
-        Body::Bad { reason, shown } => {
-            Err(Bad { line, error: FieldError::new("row", reason), shown })
-        }
-        Body::BadCell { field, reason } => {
-            Err(Bad { line, error: FieldError { field, reason }, shown: Vec::new() })
-        }
-    }
-}
-
-struct Read {
-    record: Record,
-    line: u64,
-    /// The column that must be unique: its name, its value, and the row.
-    key: Option<(String, String, Vec<u8>)>,
-}
-
-fn record(row: Columns, format: &Format, unique: Option<&str>) -> Result<Read, Bad> {
-    let Columns { line, columns, shown } = row;
-    let key = match unique {
-        None => None,
-        Some(name) => match columns.get(name) {
-            Some(value) => Some((name.to_owned(), value.to_string(), shown.clone())),
-            None => return Err(Bad { line, error: FieldError::missing(name), shown }),
-        },
-    };
-    match format.read(columns) {
-        Ok(record) => Ok(Read { record, line, key }),
-        Err(error) => Err(Bad { line, error, shown }),
-    }
-}
-
-/// A reason without its numbers, to count alike reasons together.
-fn without_numbers(reason: &str) -> String {
-    let mut short = String::new();
-    for c in reason.chars() {
-        if c.is_ascii_digit() {
-            if !short.ends_with('#') {
-                short.push('#');
-            }
-        } else {
-            short.push(c);
-        }
-    }
-    short
 }

@@ -1,6 +1,6 @@
 use super::answer::{leaked, stands_at_end};
 use super::compression::ratio;
-use super::language::{foreign_share, other_language, prompt_language};
+use super::language::{foreign_share, is_foreign, other_language, prompt_language};
 use super::loops::find_loop;
 use super::question::question_kind;
 use super::structure::{Think, split_thought};
@@ -49,7 +49,8 @@ pub struct Cot {
     pub max_compression: f64,
     /// Most letters in scripts the prompt doesn't use, as a share of the response.
     pub max_foreign: f64,
-    /// No passage may be in another language than the prompt, where both can be told.
+    /// No passage may be in another language than the prompt, where both can be told; nor may one of
+    /// 8 letters or more be mostly in a script the prompt doesn't use.
     pub one_language: bool,
     /// Gopher's rules on repetition, at twice their limits; `None` leaves them out.
     pub repetition: Option<Repetition>,
@@ -180,12 +181,16 @@ impl Cot {
         if !self.one_language {
             return None;
         }
-        let expected = prompt_language(trace.prompt)?;
         let ranges = sentences(trace.response);
         let passages = ranges.into_iter().map(|range| &trace.response[range]);
-        let other = passages
-            .chain([trace.response])
-            .find_map(|passage| other_language(passage, expected))?;
+        // A sentence is little of a long trace.
+        let strange = |passage: &&str| is_foreign(trace.prompt, passage);
+        if let Some(passage) = passages.clone().filter(|_| foreign > 0.0).find(strange) {
+            let detail = format!("`{}` is of another script", passage.trim());
+            return Some(Rejection::new("language", detail));
+        }
+        let expected = prompt_language(trace.prompt)?;
+        let other = other_language(passages, trace.response, trace.prompt, expected)?;
         Some(Rejection::new("language", format!("a passage is `{other}`, the prompt `{expected}`")))
     }
 

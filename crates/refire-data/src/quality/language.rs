@@ -1,5 +1,6 @@
-use crate::text::KeyMap;
+use crate::text::{KeyMap, KeySet};
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::sync::LazyLock;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -8,7 +9,7 @@ const MIN_LETTERS: usize = 40;
 
 /// The language of a text as a code of ISO 639-3; `None` where it can't be told reliably: texts of
 /// fewer than 40 letters, and those the detector doubts. Formulas, numbers and code words are left
-/// out first.
+/// out first; of a text that is longer than 1,200 bytes its beginning, middle and end are read.
 ///
 /// ```
 /// let text = "How many apples does she have left after giving three of them to her brother?";
@@ -16,12 +17,29 @@ const MIN_LETTERS: usize = 40;
 /// assert_eq!(refire_data::language("x = 5"), None);
 /// ```
 pub fn language(text: &str) -> Option<&'static str> {
-    let prose = prose(text);
+    let sample = sample(text);
+    let prose = prose(&sample);
     if prose.chars().filter(|c| c.is_alphabetic()).count() < MIN_LETTERS {
         return None;
     }
     let info = whatlang::detect(&prose)?;
     info.is_reliable().then(|| info.lang().code())
+}
+
+/// Bytes of each of the three parts that are read of a long text.
+const PART: usize = 400;
+
+/// A text, or its beginning, middle and end.
+fn sample(text: &str) -> Cow<'_, str> {
+    if text.len() <= 3 * PART {
+        return Cow::Borrowed(text);
+    }
+    let part = |from: usize| {
+        let end = text.ceil_char_boundary(from + PART);
+        &text[text.floor_char_boundary(from)..end]
+    };
+    let parts = [0, (text.len() - PART) / 2, text.len() - PART].map(part);
+    Cow::Owned(parts.join(" "))
 }
 
 const LANGUAGES: usize = 7;
@@ -102,26 +120,74 @@ const FUNCTION_WORDS: [(&str, &[&str]); LANGUAGES] = [
 /// Function words that say a language, and most of the expected language beside them.
 const VOTES: usize = 4;
 
-/// The language of a passage, if it is surely not the expected one: by its function words, which
-/// short passages have too, or else by its letters.
-pub(super) fn other_language(text: &str, expected: &str) -> Option<&'static str> {
+/// The language of the first passage that is surely not in that of the prompt, and then of all
+/// passages together: by function words, which short passages have too, or else by letters. A
+/// passage most of whose letters are in words of the prompt is in its language.
+pub(super) fn other_language<'a>(
+    passages: impl IntoIterator<Item = &'a str>,
+    whole: &str,
+    prompt: &str,
+    expected: &str,
+) -> Option<&'static str> {
+    let known = LazyCell::new(|| words(prompt).map(hash).collect::<KeySet>());
+    let other_by = |votes: &[usize; LANGUAGES], text: &str| {
+        by_votes(votes, expected).unwrap_or_else(|| {
+            let own = mostly_in(text, &known);
+            if own { None } else { language(text).filter(|found| *found != expected) }
+        })
+    };
+    let (mut all, mut count) = ([0; LANGUAGES], 0);
+    for passage in passages {
+        let votes = all_votes(passage);
+        let other = other_by(&votes, passage);
+        if other.is_some() {
+            return other;
+        }
+        all.iter_mut().zip(votes).for_each(|(sum, votes)| *sum += votes);
+        count += 1;
+    }
+    if count > 1 { other_by(&all, whole) } else { None }
+}
+
+/// The other language that function words say, or that there is none; `None` if they don't say.
+fn by_votes(votes: &[usize; LANGUAGES], expected: &str) -> Option<Option<&'static str>> {
     let (mut own, mut most, mut other) = (0, 0, "");
-    for ((code, _), votes) in FUNCTION_WORDS.iter().zip(all_votes(text)) {
+    for ((code, _), votes) in FUNCTION_WORDS.iter().zip(votes) {
         if *code == expected {
-            own = votes;
-        } else if votes > most {
-            (most, other) = (votes, code);
+            own = *votes;
+        } else if *votes > most {
+            (most, other) = (*votes, code);
         }
     }
     if most >= VOTES && most >= 3 * own {
-        return Some(other);
+        return Some(Some(other));
     }
     // A passage with the expected language's function words isn't of another, whatever its letters
     // say; nor need they be asked, which takes most of the time.
-    if own >= 2 && own >= most {
-        return None;
+    (own >= 2 && own >= most).then_some(None)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
+}
+
+/// A word's hash, whatever its case.
+fn hash(word: &str) -> u64 {
+    if word.chars().any(char::is_uppercase) {
+        xxh3_64(word.to_lowercase().as_bytes())
+    } else {
+        xxh3_64(word.as_bytes())
     }
-    language(text).filter(|found| *found != expected)
+}
+
+/// True if at least half of a text's letters (bytes of them) are in known words.
+fn mostly_in(text: &str, known: &KeySet) -> bool {
+    let (mut own, mut all) = (0, 0);
+    for word in words(text) {
+        all += word.len();
+        own += if known.contains(&hash(word)) { word.len() } else { 0 };
+    }
+    2 * own >= all
 }
 
 /// The language of a prompt: by its function words where they say it clearly (the detector takes a
@@ -149,7 +215,7 @@ fn all_votes(text: &str) -> [usize; LANGUAGES] {
         of
     });
     let mut votes = [0; LANGUAGES];
-    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+    for word in words(text) {
         let of = |word: &str| LANGUAGES_OF.get(&xxh3_64(word.as_bytes())).copied();
         let bits = if word.chars().any(char::is_uppercase) {
             of(word).or_else(|| of(&word.to_lowercase()))
@@ -222,6 +288,10 @@ fn script(c: char) -> Option<Script> {
 
 fn scripts(text: &str) -> [usize; SCRIPTS] {
     let mut counts = [0; SCRIPTS];
+    if text.is_ascii() {
+        counts[Script::Latin as usize] = text.bytes().filter(u8::is_ascii_alphabetic).count();
+        return counts;
+    }
     text.chars().filter_map(script).for_each(|script| counts[script as usize] += 1);
     counts
 }
@@ -247,4 +317,14 @@ pub fn foreign_share(prompt: &str, response: &str) -> f64 {
     };
     let foreign: usize = (0..SCRIPTS).filter(|s| !expected(*s)).map(|s| found[s]).sum();
     foreign as f64 / all as f64
+}
+
+/// Letters of a passage that can be called one of another script.
+const PASSAGE: usize = 8;
+
+/// True for a passage that is mostly in scripts the prompt doesn't use.
+pub(super) fn is_foreign(prompt: &str, passage: &str) -> bool {
+    !passage.is_ascii()
+        && scripts(passage).iter().sum::<usize>() >= PASSAGE
+        && foreign_share(prompt, passage) > 0.5
 }

@@ -71,14 +71,15 @@ impl Repetition {
             }
         }
         let words = Hashed::new(&words(text));
+        let mut recurring = Recurring::default();
         for (n, most) in (2..).zip(self.max_top) {
-            let share = words.top_chars(n) as f64 / length;
+            let share = recurring.top_chars(&words, n) as f64 / length;
             if let Some(found) = Rejection::outside(&format!("top {n}-gram"), share, 0.0, most) {
                 return Some(found);
             }
         }
         for (n, most) in (5..).zip(self.max_repeated) {
-            let share = words.repeated_chars(n) as f64 / length;
+            let share = recurring.repeated_chars(&words, n) as f64 / length;
             if let Some(found) =
                 Rejection::outside(&format!("repeated {n}-grams"), share, 0.0, most)
             {
@@ -125,38 +126,100 @@ impl Hashed {
     fn chars(&self, at: usize, n: usize) -> usize {
         self.before[at + n] - self.before[at]
     }
+}
 
-    fn grams(&self, n: usize) -> Vec<u64> {
-        let mut grams = Vec::with_capacity(self.words.len());
-        for_ngrams(&self.words, n, |_, gram| grams.push(gram));
-        grams
+/// The n-grams that stand more than once: where they stand, and their hashes. Those of `n + 1` words
+/// are among places where this n-gram and the next recur, which are few, so only the shortest are
+/// looked for everywhere.
+#[derive(Default)]
+struct Recurring {
+    n: usize,
+    /// (first word, n-gram), in the order of words.
+    places: Vec<(usize, u64)>,
+    /// For each n-gram its first place, and how often it stands.
+    counts: KeyMap<(usize, usize)>,
+}
+
+impl Recurring {
+    /// Goes on to longer n-grams.
+    fn lengthen(&mut self, words: &Hashed, n: usize) {
+        let known = std::mem::take(&mut self.places);
+        let mut candidates = Vec::with_capacity(known.len());
+        if self.n == 0 {
+            candidates.reserve(words.words.len());
+            for_ngrams(&words.words, n, |at, gram| candidates.push((at, gram)));
+        } else {
+            for pair in known.windows(2).filter(|pair| pair[0].0 + 1 == pair[1].0) {
+                let at = pair[0].0;
+                for_ngrams(&words.words[at..at + n], n, |_, gram| candidates.push((at, gram)));
+            }
+        }
+        self.n = n;
+        self.counts = KeyMap::with_capacity_and_hasher(candidates.len(), Default::default());
+        for (at, gram) in &candidates {
+            self.counts.entry(*gram).or_insert((*at, 0)).1 += 1;
+        }
+        self.counts.retain(|_, (_, count)| *count > 1);
+        candidates.retain(|(_, gram)| self.counts.contains_key(gram));
+        self.places = candidates;
     }
 
     /// Characters of the most frequent n-gram (with the spaces between its words), all its
-    /// occurrences together; 0 if none is repeated.
-    fn top_chars(&self, n: usize) -> usize {
-        let mut counts: KeyMap<(usize, usize)> = KeyMap::default();
-        for (at, gram) in self.grams(n).into_iter().enumerate() {
-            counts.entry(gram).or_insert((0, at)).0 += 1;
-        }
-        let repeated = counts.into_values().filter(|(count, _)| *count > 1);
-        let all = repeated.map(|(count, at)| (count, count * (self.chars(at, n) + n - 1)));
+    /// occurrences together; 0 if none is repeated. Of several equally frequent ones the longest
+    /// counts.
+    fn top_chars(&mut self, words: &Hashed, n: usize) -> usize {
+        self.lengthen(words, n);
+        let each = self.counts.values();
+        let all = each.map(|(at, count)| (count, count * (words.chars(*at, n) + n - 1)));
         all.max().map_or(0, |(_, chars)| chars)
     }
 
     /// Characters of n-grams that stood before, without the spaces between words, as datatrove
     /// counts them; a hit is jumped over, so none counts twice.
-    fn repeated_chars(&self, n: usize) -> usize {
-        let grams = self.grams(n);
-        let (mut seen, mut at, mut repeated) = (KeySet::default(), 0, 0);
-        while at < grams.len() {
-            if seen.insert(grams[at]) {
-                at += 1;
-            } else {
-                repeated += self.chars(at, n);
-                at += n;
+    fn repeated_chars(&mut self, words: &Hashed, n: usize) -> usize {
+        self.lengthen(words, n);
+        let (mut seen, mut free, mut repeated) = (KeySet::default(), 0, 0);
+        for (at, gram) in &self.places {
+            if *at >= free && !seen.insert(*gram) {
+                repeated += words.chars(*at, n);
+                free = at + n;
             }
         }
         repeated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::mix;
+
+    #[test]
+    fn recurring_grams_are_all_there() {
+        for seed in 0..300 {
+            let texts: Vec<String> =
+                (0..150).map(|i| format!("{}", mix(seed << 20 | i) % (3 + seed))).collect();
+            let words = Hashed::new(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut recurring = Recurring::default();
+            for n in 2..=10 {
+                let grams: Vec<&[u64]> = words.words.windows(n).collect();
+                let count = |gram: &[u64]| grams.iter().filter(|other| **other == gram).count();
+                let all = (0..grams.len()).map(|at| (at, count(grams[at])));
+                let repeated_grams = all.filter(|(_, count)| *count > 1);
+                let top = repeated_grams.map(|(at, k)| (k, k * (words.chars(at, n) + n - 1)));
+                let top = top.max().map_or(0, |(_, chars)| chars);
+                let (mut seen, mut at, mut repeated) = (std::collections::HashSet::new(), 0, 0);
+                while at < grams.len() {
+                    let again = !seen.insert(grams[at]);
+                    repeated += if again { words.chars(at, n) } else { 0 };
+                    at += if again { n } else { 1 };
+                }
+                if n < 5 {
+                    assert_eq!(recurring.top_chars(&words, n), top, "{n}");
+                } else {
+                    assert_eq!(recurring.repeated_chars(&words, n), repeated, "{n}");
+                }
+            }
+        }
     }
 }

@@ -6,13 +6,13 @@ use super::functions;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, UnnestOptions};
 use datafusion::functions_aggregate::expr_fn::min;
-use datafusion::logical_expr::{JoinType, cast, col, ident, lit, when};
+use datafusion::logical_expr::{JoinType, cast, col, ident, lit, not, when};
 use datafusion::prelude::DataFrame;
 use std::sync::Arc;
 
 impl SqlStages {
     /// The rows whose text has no equal with a smaller id. `id` and `text` name columns; ids are
-    /// whole numbers, none missing, and differ. A row without text stays.
+    /// whole numbers and differ. A row without id or without text stays, and is compared with none.
     ///
     /// # Errors
     /// When the columns aren't there or have other types.
@@ -24,11 +24,13 @@ impl SqlStages {
             .clone()
             .aggregate(vec![key, alone], vec![min(ident(id)).alias("refire_first")])?
             .select(vec![col("refire_first")])?;
-        frame.join(first, JoinType::LeftSemi, &[id], &["refire_first"], None)
+        let without_id = frame.clone().filter(ident(id).is_null())?;
+        frame.join(first, JoinType::LeftSemi, &[id], &["refire_first"], None)?.union(without_id)
     }
 
     /// The rows whose text isn't nearly equal to one with a smaller id that stays. `id` and `text`
-    /// name columns; ids are whole numbers, none missing, and differ. A row without text stays.
+    /// name columns; ids are whole numbers and differ. A row without id or without text stays, and
+    /// is compared with none.
     ///
     /// Texts meet in a join on their bands, are verified in pairs, and only the pairs come together
     /// in one place.
@@ -54,10 +56,15 @@ impl SqlStages {
             };
             let alike = functions::similarity(Arc::clone(&self.near));
             let alike = alike.call(vec![col("text_a"), col("text_b")]);
+            let mut same = alike.gt_eq(lit(least));
+            if self.near.minds_numbers() {
+                let other = functions::renumbered().call(vec![col("text_a"), col("text_b")]);
+                same = same.and(not(other));
+            }
             pairs = pairs
                 .join(texts("id_a", "text_a")?, JoinType::Inner, &["a"], &["id_a"], None)?
                 .join(texts("id_b", "text_b")?, JoinType::Inner, &["b"], &["id_b"], None)?
-                .filter(alike.gt_eq(lit(least)))?
+                .filter(same)?
                 .select(vec![col("a"), col("b")])?;
         }
         let removed = duplicates().call(vec![col("a"), col("b")]).alias("refire_removed");

@@ -2,8 +2,8 @@
 
 use crate::{Contamination, Decontaminator, ExactDedup, NearDedup, Profile, Trace, Words};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Float64Array, Float64Builder, ListBuilder,
-    StringArray, StringBuilder, StructBuilder, UInt64Builder,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryBuilder, Float64Array, Float64Builder,
+    ListBuilder, StringArray, StringBuilder, StructBuilder, UInt64Builder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::Result;
@@ -71,6 +71,14 @@ pub(super) fn similarity(near: Arc<NearDedup>) -> ScalarUDF {
         let pairs = texts[0].iter().zip(&texts[1]);
         let of = pairs.map(|(a, b)| Some(near.similarity(a?, b?)));
         Ok(Arc::new(of.collect::<Float64Array>()))
+    })
+}
+
+pub(super) fn renumbered() -> ScalarUDF {
+    function("refire_renumbered", 2, DataType::Boolean, move |texts| {
+        let pairs = texts[0].iter().zip(&texts[1]);
+        let of = pairs.map(|(a, b)| Some(crate::renumbered(a?, b?)));
+        Ok(Arc::new(of.collect::<BooleanArray>()))
     })
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// | `refire_hash(text)` | 16 bytes that texts of equal words share |
 /// | `refire_bands(text)` | a list of 64-bit keys; near-duplicates share one |
 /// | `refire_similarity(a, b)` | Jaccard similarity of two texts' n-grams |
+/// | `refire_renumbered(a, b)` | whether two texts' numbers differ; see [`renumbered`](crate::renumbered) |
 /// | `refire_quality(prompt, response, answer)` | the rule that turns a trace down, or null |
 /// | `refire_overlap(text)` | the benchmark item a text overlaps with, as a struct, or null |
 /// | `refire_duplicates(earlier, later)` | of pairs of alike ids those to remove: an aggregate |
@@ -74,6 +75,7 @@ impl SqlStages {
             functions::hash(self.words),
             functions::bands(Arc::clone(&self.near)),
             functions::similarity(Arc::clone(&self.near)),
+            functions::renumbered(),
             functions::quality(Arc::clone(&self.profile)),
         ];
         all.extend(self.benchmark.clone().map(functions::overlap));
