@@ -71,6 +71,15 @@ pub(crate) struct AdamW {
 }
 
 impl AdamW {
+    /// Moments of 0 for a parameter that has none yet.
+    pub(crate) fn reserve<const D: usize>(&mut self, path: &str, weight: &Tensor<D>) {
+        if !self.moments.contains_key(path) {
+            let count = weight.dims().iter().product::<usize>();
+            let zeros = || Tensor::zeros([count], (&weight.device(), weight.dtype()));
+            self.moments.insert(path.to_owned(), Moments { mean: zeros(), square: zeros() });
+        }
+    }
+
     /// The updated parameter; `steps` must already count this update. The gradient counts times
     /// `scale`.
     pub(crate) fn update<const D: usize>(

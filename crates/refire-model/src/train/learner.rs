@@ -1,6 +1,6 @@
 use super::forward::{Draws, Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
-use super::optimiser::{Optimiser, Update};
+use super::optimiser::{Optimiser, Reserve, Update};
 use super::shard::Shard;
 use super::{AdamWConfig, FrozenDecoder, MovingDecoder, MuonConfig, WeightHandle};
 use crate::decoder::{VisitParam, map_params, visit_trained};
@@ -269,6 +269,10 @@ impl Policy for Learner {
         loss: &mut dyn FnMut(TokenStats) -> Result<Loss, BoxError>,
     ) -> Result<LossReport, BoxError> {
         self.check_trained()?;
+        if self.optimiser.adamw.steps == 0 {
+            let mut reserve = Reserve { optimiser: &mut self.optimiser, config: &self.config };
+            self.weights.with(|decoder, _| visit_trained(decoder, &mut reserve))?;
+        }
         // Clones of handles, dropped before the update.
         let weights = self.weights.with(|decoder, _| decoder.valid())?;
         let shards = self.config.shards;

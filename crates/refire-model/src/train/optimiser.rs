@@ -2,7 +2,7 @@ use super::LearnerConfig;
 use super::adamw::AdamW;
 use super::gradients::GradientSum;
 use super::muon::Muon;
-use crate::decoder::MapParam;
+use crate::decoder::{MapParam, VisitParam};
 use burn::tensor::Tensor;
 
 /// The memory of both optimisers; each parameter belongs to one of them.
@@ -20,6 +20,21 @@ pub(super) struct Update<'a> {
     /// What gradients are multiplied by, at most 1.
     pub(super) scale: f64,
     pub(super) rate: f64,
+}
+
+/// Makes room for what AdamW keeps of each parameter, before anything of a pass takes memory: what
+/// lives shorter comes to lie behind it, and goes back to the system when it is freed.
+pub(super) struct Reserve<'a> {
+    pub(super) optimiser: &'a mut Optimiser,
+    pub(super) config: &'a LearnerConfig,
+}
+
+impl VisitParam for Reserve<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
+        if !self.config.muon.as_ref().is_some_and(|muon| muon.claims(path, D)) {
+            self.optimiser.adamw.reserve(path, &tensor.inner());
+        }
+    }
 }
 
 impl Update<'_> {
