@@ -1,8 +1,9 @@
 use super::forward::{Draws, Plan, join, reference, token_stats};
 use super::gradients::GradientSum;
 use super::optimiser::{Optimiser, Reserve, Update};
+use super::report::{Leaves, report, with_balance};
 use super::shard::Shard;
-use super::{AdamWConfig, FrozenDecoder, MovingDecoder, MuonConfig, WeightHandle};
+use super::{FrozenDecoder, LearnerConfig, MovingDecoder, WeightHandle};
 use crate::decoder::{VisitParam, map_params, visit_trained};
 use crate::pretrained::{copy, write_texts};
 use crate::weights::save_weights;
@@ -10,81 +11,14 @@ use crate::{Decoder, ModelError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
-use refire_core::{BoxError, Metric};
+use refire_core::BoxError;
 use refire_objective::head::{Head, HeadStats, Walk};
 use refire_objective::{
-    Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, ObjectiveError, Policy, StepReport,
-    TokenBatch, TokenStats, WeightInfo,
+    Dtype, FrozenPolicy, HeadQuery, Loss, LossReport, Policy, StepReport, TokenBatch, TokenStats,
+    WeightInfo,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// How a [`Learner`] updates its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LearnerConfig {
-    /// The optimiser of whatever isn't Muon's.
-    pub adamw: AdamWConfig,
-    /// Muon for the matrices of the blocks; `None` leaves them with AdamW.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub muon: Option<MuonConfig>,
-    /// The gradient is scaled down to this global L2 norm; `None` leaves it.
-    pub max_grad_norm: Option<f64>,
-    /// Rows of a batch are read in this many shards at once, each on its own thread. More help
-    /// where single operations use one thread only (the CPU backend); results depend on the
-    /// number of shards in their last bits, and never on the number of threads.
-    pub shards: usize,
-    /// Weight of the loss that keeps a mixture's experts equally busy ([`Routing::loss`](crate::Routing::loss)), added
-    /// to the objective in each call of `accumulate`, over all tokens of its batch, as
-    /// transformers does per micro-batch; usually the model's `router_aux_loss_coef`. `None`
-    /// leaves it out, as transformers does unless asked for `output_router_logits`.
-    pub router_aux_loss_coef: Option<f64>,
-    /// Seed of what training draws by itself: the dropout of an adapter.
-    pub seed: u64,
-    /// Keeps only what each layer reads, and makes a layer's activations again when its gradients
-    /// are due: a third more time, memory for one layer's activations (Chen et al., arXiv
-    /// 1604.06174, with one segment per layer). Gradients are the same.
-    pub gradient_checkpointing: bool,
-}
-
-impl Default for LearnerConfig {
-    /// torch's AdamW and the usual clipping at 1.
-    fn default() -> Self {
-        Self {
-            adamw: AdamWConfig::default(),
-            muon: None,
-            max_grad_norm: Some(1.0),
-            shards: 1,
-            router_aux_loss_coef: None,
-            seed: 0,
-            gradient_checkpointing: false,
-        }
-    }
-}
-
-impl LearnerConfig {
-    /// Every problem found; empty if there is none.
-    pub fn validate(&self) -> Vec<ObjectiveError> {
-        let mut problems = self.adamw.validate();
-        problems.extend(self.muon.iter().flat_map(MuonConfig::validate));
-        if let Some(norm) = self.max_grad_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
-            let (field, expected) = ("max_grad_norm", "a positive number, or nothing");
-            problems.push(ObjectiveError::OutOfRange { field, value: norm.to_string(), expected });
-        }
-        let weight = self.router_aux_loss_coef;
-        if let Some(weight) = weight.filter(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-            let (field, expected) = ("router_aux_loss_coef", "a number from 0, or nothing");
-            let value = weight.to_string();
-            problems.push(ObjectiveError::OutOfRange { field, value, expected });
-        }
-        if self.shards == 0 {
-            let (field, expected) = ("shards", "at least 1");
-            problems.push(ObjectiveError::OutOfRange { field, value: "0".to_owned(), expected });
-        }
-        problems
-    }
-}
 
 /// A decoder that learns: the [`Policy`] of the trainers.
 ///
@@ -385,32 +319,6 @@ impl Policy for Learner {
     }
 }
 
-/// Statistics as autodiff leaves.
-struct Leaves(TokenStats);
-
-impl Leaves {
-    fn new(stats: TokenStats) -> Self {
-        Self(stats.map(|t| Tensor::from_inner(t).require_grad()))
-    }
-
-    /// The loss's gradient with respect to them; `None` if it doesn't depend on any.
-    fn gradients(&self, loss: &Loss) -> Option<TokenStats> {
-        if !loss.total.is_tracked() {
-            return None;
-        }
-        let grads = loss.total.backward();
-        let zero = || self.0.logprobs.clone().inner().zeros_like();
-        let found = self.0.as_ref().map(|leaf| leaf.grad(&grads));
-        Some(TokenStats {
-            logprobs: found.logprobs.unwrap_or_else(zero),
-            entropy: found.entropy.flatten(),
-            sum_sq: found.sum_sq.flatten(),
-            mean_logprob: found.mean_logprob.flatten(),
-            full_kl: found.full_kl.flatten(),
-        })
-    }
-}
-
 pub(super) const NO_SHARDS: ModelError = ModelError::Weights { reason: "a batch without shards" };
 
 fn joined(shards: &[Shard<'_>], stats: Vec<HeadStats>) -> Result<TokenStats, ModelError> {
@@ -425,31 +333,6 @@ impl VisitParam for Count {
     fn visit<const D: usize>(&mut self, _path: &str, tensor: Tensor<D>) {
         self.0 += tensor.dims().iter().product::<usize>();
     }
-}
-
-/// The loss's value, if it is finite.
-pub(super) fn report(loss: &Loss) -> Result<LossReport, BoxError> {
-    let total = loss.total.clone().inner().try_into_scalar::<f32>();
-    let total = total.map_err(|error| ModelError::Device {
-        what: "the loss".to_owned(),
-        reason: error.to_string(),
-    })?;
-    if !total.is_finite() {
-        let value = f64::from(total);
-        return Err(ModelError::NotFinite { what: "the loss", value }.into());
-    }
-    Ok(LossReport { total: f64::from(total), metrics: loss.metrics.clone() })
-}
-
-/// The report with the experts' balance beside the objective's own metrics.
-fn with_balance(report: LossReport, balance: Option<Tensor<1>>) -> Result<LossReport, BoxError> {
-    let Some(balance) = balance else { return Ok(report) };
-    let value = balance.try_into_scalar::<f32>().map_err(|error| ModelError::Device {
-        what: "the router's auxiliary loss".to_owned(),
-        reason: error.to_string(),
-    })?;
-    let metric = Metric::mean("router_aux_loss", f64::from(value), 1.0);
-    Ok(LossReport { metrics: [report.metrics, vec![metric]].concat(), ..report })
 }
 
 /// A frozen policy that could not be made.

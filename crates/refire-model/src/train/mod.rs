@@ -2,6 +2,7 @@
 
 mod adamw;
 mod chain;
+mod config;
 mod forward;
 mod frozen;
 mod gradients;
@@ -10,6 +11,7 @@ mod learner;
 mod moving;
 mod muon;
 mod optimiser;
+mod report;
 mod runs;
 mod shard;
 mod state;
@@ -17,9 +19,10 @@ mod value;
 
 pub(crate) use adamw::AdamW;
 pub use adamw::AdamWConfig;
+pub use config::LearnerConfig;
 pub use frozen::FrozenDecoder;
 pub use handle::WeightHandle;
-pub use learner::{Learner, LearnerConfig};
+pub use learner::Learner;
 pub use moving::MovingDecoder;
 pub use muon::{MuonConfig, MuonScale};
 pub use value::{ScoreModel, ValueLearner};

@@ -1,6 +1,7 @@
 use super::forward::Plan;
 use super::gradients::GradientSum;
-use super::learner::{NO_SHARDS, report};
+use super::learner::NO_SHARDS;
+use super::report::report;
 use super::shard::Shard;
 use super::{Learner, LearnerConfig, WeightHandle};
 use crate::{Decoder, ModelError};
