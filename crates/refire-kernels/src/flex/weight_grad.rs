@@ -8,7 +8,7 @@ use burn::tensor::{DType, Slice, Tensor};
 use rayon::prelude::*;
 
 /// Numbers of a product that are made before they are added.
-const BLOCK: usize = PART << 8;
+const BLOCK: usize = PART << 6;
 
 type Inputs = (Tensor<2>, Tensor<2>, Tensor<2>);
 
