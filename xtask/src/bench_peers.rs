@@ -1,6 +1,7 @@
 //! `cargo xtask bench-peers`: the same work in refire and in PyTorch, transformers, TRL and llama.cpp, in turns
 //! on this machine.
 
+mod bandwidth;
 mod run;
 mod targets;
 
@@ -9,6 +10,7 @@ use crate::{
     error::Error,
     metadata::Metadata,
 };
+use bandwidth::Share;
 use clap::Args;
 use run::{Side, pair};
 use std::path::PathBuf;
@@ -39,7 +41,7 @@ pub(crate) fn run(metadata: &Metadata, options: &Options) -> Result<(), Error> {
     let script = metadata.workspace_root.join("benches/peers/speed/peer.py");
     let pairs = if options.quick { 1 } else { options.pairs.max(1) };
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only));
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut missed) = (Vec::new(), Vec::new());
     for target in TARGETS.iter().filter(|target| wanted(target.name)) {
         let sides = [
             Side { program: ours.clone(), before: None, work: target.ours },
@@ -49,16 +51,36 @@ pub(crate) fn run(metadata: &Metadata, options: &Options) -> Result<(), Error> {
                 work: target.peer,
             },
         ];
-        let runs = (0..pairs).map(|_| pair(&sides)).collect::<Result<Vec<_>, _>>()?;
+        // What fails is missed; the other work is compared all the same.
+        let runs = (0..pairs).map(|_| pair(&sides)).collect::<Result<Vec<_>, _>>();
+        let runs = match runs {
+            Ok(runs) => runs,
+            Err(error) => {
+                println!("{}: {error}", target.name);
+                missed.push(format!("{} failed", target.name));
+                continue;
+            }
+        };
         let outcome = Outcome::of(target, &runs);
         println!("{outcome}");
+        missed.extend(outcome.missed());
+        if target.reads_weights {
+            let copies = Side { program: ours.clone(), before: None, work: &["bandwidth"] };
+            let share = Share::of(&runs, &copies.run()?);
+            println!("{:<24} {share}", "");
+            missed.extend(share.missed(target.name));
+        }
         outcomes.push(outcome);
     }
     println!("\n{}", targets::table(&outcomes));
-    let missed: Vec<String> = outcomes.iter().flat_map(Outcome::missed).collect();
-    match missed.is_empty() {
-        true => println!("all targets met"),
-        false => println!("missed: {}", missed.join(", ")),
-    }
+    println!("{}", verdict(&missed, options.only.as_deref()));
     Ok(())
+}
+
+fn verdict(missed: &[String], only: Option<&str>) -> String {
+    match (missed, only) {
+        ([], None) => "all targets met".to_owned(),
+        ([], Some(only)) => format!("all targets met of the work named `{only}`"),
+        _ => format!("missed: {}", missed.join(", ")),
+    }
 }

@@ -1,5 +1,5 @@
 use refire_objective::ObjectiveError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// What can go wrong with models, their files and their text.
@@ -254,6 +254,16 @@ impl ModelError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |source| Self::Io { path, source }
+    }
+
+    /// The same, with the folder of the adapter where it isn't named yet.
+    pub(crate) fn of_adapter(self, dir: &Path) -> Self {
+        match self {
+            Self::Adapter { reason } => {
+                Self::Adapter { reason: format!("{}: {reason}", dir.display()) }
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn json(path: impl Into<PathBuf>) -> impl FnOnce(serde_json::Error) -> Self {

@@ -186,3 +186,16 @@ fn ends_that_peft_saves_beside_an_adapter_must_be_the_models() {
         }
     }
 }
+
+/// The folder is named, and what in it doesn't fit.
+#[test]
+fn an_adapter_of_another_family_is_refused_by_name() {
+    let of = |family| Decoder::init(&config(family, json!({})), 4, &Device::flex());
+    let dir = tempfile::tempdir().unwrap();
+    let adapted = of(Family::Llama).with_lora(&lora(r".*\.gate_proj"), 0).unwrap();
+    adapted.save_adapter(dir.path(), Dtype::F32).unwrap();
+    // Its projections are fused.
+    let error = of(Family::Phi3).with_adapter(dir.path()).unwrap_err().to_string();
+    assert!(error.contains(&dir.path().display().to_string()), "{error}");
+    assert!(error.contains("gate_proj"), "{error}");
+}

@@ -26,7 +26,7 @@ pub(super) fn pair(sides: &[Side; 2]) -> Result<[Measured; 2], Error> {
 }
 
 impl Side {
-    fn run(&self) -> Result<Measured, Error> {
+    pub(super) fn run(&self) -> Result<Measured, Error> {
         let mut command = Command::new(&self.program);
         command.args(&self.before).args(self.work);
         let printed = command::output(&mut command)?;

@@ -13,6 +13,8 @@ pub(super) struct Target {
     time: Option<f64>,
     /// Most of the peer's memory, if that is a target.
     memory: Option<f64>,
+    /// Whether each token reads all weights once, which is compared with the machine's memory.
+    pub(super) reads_weights: bool,
 }
 
 pub(super) const TARGETS: [Target; 10] = [
@@ -22,6 +24,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["--repeats", "2", "train"],
         time: Some(0.95),
         memory: Some(0.75),
+        reads_weights: false,
     },
     Target {
         name: "training, checkpointing",
@@ -29,6 +32,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["--repeats", "2", "train"],
         time: None,
         memory: Some(0.6),
+        reads_weights: false,
     },
     Target {
         name: "log-probabilities 4x128",
@@ -36,6 +40,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["--repeats", "3", "logprobs"],
         time: Some(0.8),
         memory: Some(0.5),
+        reads_weights: false,
     },
     Target {
         name: "decode 1",
@@ -43,6 +48,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["decode", "--batch", "1"],
         time: Some(0.35),
         memory: Some(0.6),
+        reads_weights: true,
     },
     Target {
         name: "decode 8",
@@ -50,6 +56,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["decode", "--batch", "8"],
         time: Some(0.4),
         memory: Some(0.6),
+        reads_weights: false,
     },
     Target {
         name: "decode 32",
@@ -57,6 +64,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["decode", "--batch", "32"],
         time: Some(0.5),
         memory: Some(0.6),
+        reads_weights: false,
     },
     Target {
         name: "decode 1, bf16 weights",
@@ -64,6 +72,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["decode", "--batch", "1"],
         time: Some(0.2),
         memory: None,
+        reads_weights: false,
     },
     // At least 0.8 of llama.cpp's speed.
     Target {
@@ -72,6 +81,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["--repeats", "2", "llama", "--dtype", "f32"],
         time: Some(1.25),
         memory: None,
+        reads_weights: false,
     },
     Target {
         name: "decode 1, llama.cpp bf16",
@@ -79,6 +89,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["--repeats", "2", "llama", "--dtype", "bf16"],
         time: Some(1.25),
         memory: None,
+        reads_weights: false,
     },
     Target {
         name: "GRPO step 4x4x64",
@@ -86,6 +97,7 @@ pub(super) const TARGETS: [Target; 10] = [
         peer: &["grpo"],
         time: Some(0.5),
         memory: Some(0.5),
+        reads_weights: false,
     },
 ];
 

@@ -54,9 +54,13 @@ impl Decoder {
     /// ```
     ///
     /// # Errors
-    /// Names the option that isn't supported, and the tensor that is missing, unknown or of
-    /// another shape than this network needs, with both shapes.
+    /// Names the folder, and the option that isn't supported or the tensor that is missing, unknown
+    /// or of another shape than this network needs, with both shapes.
     pub fn with_adapter(self, dir: &Path) -> Result<Self, ModelError> {
+        self.adapted_from(dir).map_err(|error| error.of_adapter(dir))
+    }
+
+    fn adapted_from(self, dir: &Path) -> Result<Self, ModelError> {
         let config = peft::read_config(dir)?;
         let files = TensorFiles::open(dir, [dir.join(peft::WEIGHTS)])?;
         let tensors = files.tensors()?;
