@@ -8,7 +8,7 @@ use seccompiler::sock_filter;
 use serde::Serialize;
 
 use super::probe::describe;
-use super::raw::{Exec, Landlock, Plan, Spawned, spawn};
+use super::raw::{Exec, Fault, Landlock, Plan, Spawned, spawn};
 use super::rootfs::{RootSpec, scratch_options};
 use super::seccomp::{Filters, filters};
 use super::{identity, landlock};
@@ -137,7 +137,7 @@ impl Confinement {
 
             // Only for what the watcher misses: the kernel counts whole seconds and the zygote's too,
             // and by its ticks, which on a busy machine run ahead of the time that was really used.
-            set.push((libc::RLIMIT_CPU, (2.0 * cpu).ceil() as u64 + 2));
+            set.push((libc::RLIMIT_CPU, kernel_cpu_limit(cpu)));
             set.push((libc::RLIMIT_AS, memory));
             set.push((libc::RLIMIT_FSIZE, limits.disk_bytes));
             set.push((libc::RLIMIT_STACK, stack));
@@ -200,10 +200,21 @@ impl Confinement {
     }
 
     /// Starts a process by a plan, with descriptors from 0 on.
-    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> Result<Spawned, Fault> {
         plan.fds = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        spawn(&plan).map_err(|fault| io::Error::other(describe(fault)))
+        spawn(&plan)
     }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::other(describe(fault))
+    }
+}
+
+/// Seconds of processor time at which the kernel kills a program that the watcher missed.
+pub(super) fn kernel_cpu_limit(cpu_seconds: f64) -> u64 {
+    (2.0 * cpu_seconds).ceil() as u64 + 2
 }
 
 /// The environment of every program: nothing of the host's.

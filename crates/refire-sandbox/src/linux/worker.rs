@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::candidate::Running;
 use super::cgroup::Cgroup;
-use super::confinement::{Confinement, Role};
+use super::confinement::{Confinement, Role, kernel_cpu_limit};
 use super::judge::Judge;
 use super::raw::{Ended, Plan, leave_network};
 use super::watch::{Capture, KEPT, Over};
@@ -127,6 +127,12 @@ impl Worker {
         if let Err(error) = job.suite.validate() {
             return Found::only(Verdict::infra(error.to_string(), false));
         }
+        if job.program.len() > MAX_SOURCE {
+            let reason = format!("the program is longer than {MAX_SOURCE} bytes");
+            return Found::only(Verdict::CompileError { reason });
+        }
+        // What an earlier job was killed for is not this one's.
+        let _ = self.was_out_of_memory();
         let found = match (&*job.suite, job.language.compiler()) {
             (Suite::InProcess { .. }, _) if !self.shared.config.allow_in_process => {
                 let reason = "the suite runs tests in the submission's process, where it can \
@@ -148,18 +154,21 @@ impl Worker {
                 return Found::only(Verdict::infra(reason, false));
             }
         };
-        match found {
-            Ok(found) => {
-                if matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
-                    self.restart();
-                }
-                found
-            }
-            Err(error) => {
-                self.restart();
-                Found::only(Verdict::infra(error.to_string(), true))
+        let mut found =
+            found.unwrap_or_else(|error| Found::only(Verdict::infra(error.to_string(), true)));
+        if matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
+            self.restart();
+            // The kernel may have chosen the zygote, which is in the same group.
+            if self.was_out_of_memory() {
+                found.verdict = Verdict::MemoryLimit;
             }
         }
+        found
+    }
+
+    /// Whether the kernel killed something in this worker's group since this was last asked.
+    fn was_out_of_memory(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory)
     }
 
     fn restart(&mut self) {
@@ -233,16 +242,19 @@ impl Worker {
             Over::Output => return Verdict::OutputLimit,
             Over::Heard | Over::Closed | Over::Ended => {}
         }
-        if self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory) {
+        if self.was_out_of_memory() {
             return Verdict::MemoryLimit;
         }
-        let out_of_time = ended.cpu.as_secs_f64() >= self.shared.config.limits.cpu_seconds;
+        let cpu_seconds = self.shared.config.limits.cpu_seconds;
+        let lowered = ended.cpu_limit.is_some_and(|limit| limit < kernel_cpu_limit(cpu_seconds));
+        let out_of_time = ended.cpu.as_secs_f64() >= cpu_seconds || lowered;
         match ended.status.map(exit) {
             Some(Exit::Signal(libc::SIGXCPU)) => Verdict::Timeout { clock: Clock::Cpu },
             Some(Exit::Signal(libc::SIGKILL)) if out_of_time => {
                 Verdict::Timeout { clock: Clock::Cpu }
             }
-            // The first process of a namespace can't be killed from inside: somebody else did.
+            // The first process of a namespace can't be killed from inside, except by the kernel
+            // for limits it set itself: somebody else did.
             Some(Exit::Signal(libc::SIGKILL))
                 if !killed && self.shared.confinement.has(Layer::PidNamespace) =>
             {
@@ -296,8 +308,11 @@ fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 fn add(a: Ended, b: Ended) -> Ended {
-    Ended { status: b.status, cpu: a.cpu + b.cpu, memory: a.memory.max(b.memory) }
+    Ended { cpu: a.cpu + b.cpu, memory: a.memory.max(b.memory), ..b }
 }
+
+/// A longer program is not the work of a submission, and more than an interpreter may take in.
+const MAX_SOURCE: usize = 4 << 20;
 
 /// Time left for a process that is about to end by itself.
 const GRACE: Duration = Duration::from_millis(300);
