@@ -31,6 +31,30 @@ pub(crate) struct Shared {
     pub(crate) python: Python,
     pub(crate) layers: Arc<Layers>,
     pub(crate) config: SandboxConfig,
+    /// One for each worker, or none at all.
+    cgroups: Vec<Cgroup>,
+}
+
+impl Shared {
+    /// Makes what each worker needs for itself. Where that fails for one of them, the layer is in
+    /// force for none, and `layers` says so.
+    pub(crate) fn new(
+        config: SandboxConfig,
+        python: Python,
+        mut layers: Layers,
+        workers: usize,
+    ) -> Self {
+        let mut cgroups = Vec::new();
+        if layers.is_active(Layer::Cgroup) {
+            let made = (0..workers).map(|worker| Cgroup::create(worker, &config.limits));
+            match made.collect::<io::Result<_>>() {
+                Ok(all) => cgroups = all,
+                Err(error) => layers.lose(Layer::Cgroup, &error.to_string()),
+            }
+        }
+        let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
+        Self { confinement, python, layers: Arc::new(layers), config, cgroups }
+    }
 }
 
 /// Runs one job at a time.
@@ -40,7 +64,6 @@ pub(crate) struct Worker {
     index: usize,
     candidate: Option<Zygote>,
     judge: Option<Judge>,
-    cgroup: Option<Cgroup>,
     null: Option<OwnedFd>,
     /// Whether this thread has an empty network, which submissions inherit without a right to
     /// change it: making one for each costs the kernel as much as a tenth of their time.
@@ -74,13 +97,8 @@ impl Found {
 impl Worker {
     /// On the thread that runs the jobs.
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let cgroup = shared
-            .confinement
-            .has(Layer::Cgroup)
-            .then(|| Cgroup::create(index, &shared.config.limits).ok())
-            .flatten();
         let offline = shared.confinement.has(Layer::NetNamespace) && leave_network().is_ok();
-        Self { shared, index, candidate: None, judge: None, cgroup, null: None, offline }
+        Self { shared, index, candidate: None, judge: None, null: None, offline }
     }
 
     /// Starts what can be started before there is a job.
@@ -166,9 +184,13 @@ impl Worker {
         found
     }
 
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.shared.cgroups.get(self.index)
+    }
+
     /// Whether the kernel killed something in this worker's group since this was last asked.
     fn was_out_of_memory(&self) -> bool {
-        self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory)
+        self.cgroup().is_some_and(Cgroup::ran_out_of_memory)
     }
 
     fn restart(&mut self) {
@@ -192,7 +214,7 @@ impl Worker {
 
     fn start_zygote(&self, role: Role) -> io::Result<Zygote> {
         let Shared { confinement, python, .. } = &*self.shared;
-        let cgroup = self.cgroup.as_ref().filter(|_| role == Role::Zygote);
+        let cgroup = self.cgroup().filter(|_| role == Role::Zygote);
         Zygote::start(confinement, self.index, role, python, cgroup)
     }
 
@@ -204,7 +226,7 @@ impl Worker {
         let Shared { confinement, python, .. } = &*self.shared;
         let mut programs = Programs::new(confinement);
         let path = programs.add("fresh.pyc", &python.fresh_candidate, fds.len())?;
-        let mut plan = self.plan(Role::Candidate, &programs.files);
+        let mut plan = self.plan(Role::Candidate, &programs.files)?;
         plan.exec = interpreter(python, &[path], confinement);
         let held = programs.held.iter().map(AsFd::as_fd);
         let fds: Vec<_> = fds.iter().copied().chain(held).collect();
@@ -213,15 +235,15 @@ impl Worker {
     }
 
     /// A process of a submission, in this worker's control group and network.
-    fn plan(&self, role: Role, files: &[(String, Vec<u8>)]) -> Plan {
-        let mut plan = self.shared.confinement.plan(self.index, role, files);
+    fn plan(&self, role: Role, files: &[(String, Vec<u8>)]) -> io::Result<Plan> {
+        let mut plan = self.shared.confinement.plan(self.index, role, files)?;
         if self.offline {
             plan.namespaces &= !(libc::CLONE_NEWNET | libc::CLONE_NEWUTS);
         }
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup() {
             plan.cgroups = cgroup.files();
         }
-        plan
+        Ok(plan)
     }
 
     /// `/dev/null`, open for as long as the worker lives.

@@ -51,7 +51,7 @@ impl Zygote {
         let fd = 3;
         let path = programs.add("zygote.pyc", program, fd)?;
         let settings = programs.add("settings.json", &settings, fd + 1)?;
-        let mut plan = confinement.plan(worker, role, &programs.files);
+        let mut plan = confinement.plan(worker, role, &programs.files)?;
         plan.exec = interpreter(python, &[path, settings], confinement);
         plan.cgroups = cgroup.map(Cgroup::files).unwrap_or_default();
         let flags = SocketFlags::CLOEXEC;

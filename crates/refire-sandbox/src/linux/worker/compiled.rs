@@ -82,7 +82,7 @@ impl Worker {
         let mut limits = self.shared.config.limits.clone();
         limits.output_bytes = limits.output_bytes.max(keep as u64);
         let start = Instant::now();
-        let mut plan = self.plan(role, &[]);
+        let mut plan = self.plan(role, &[])?;
         plan.exec = exec;
         let (their_stdin, stdin) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let mut outputs = outputs(keep)?;
