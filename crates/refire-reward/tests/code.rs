@@ -174,3 +174,23 @@ fn the_lint_finds_tests_that_stubs_pass() {
     let broken = findings.iter().filter(|f| matches!(f.flaw, LintFlaw::Broken { .. })).count();
     assert_eq!(broken, 1);
 }
+
+/// Integers of any size are exact in text; where an object has rounded them nobody is scored.
+#[test]
+fn large_integers_are_not_rounded() {
+    let Some(reward) = reward(Credit::PassAll) else { return };
+    let text = r#"{"kind": "calls", "entry_point": "f", "cases": [
+        {"args": [18446744073709551629], "expected": 340282366920938463942989953348216553641},
+        {"args": [-9223372036854775811], "expected": 85070591730234615921183884079070707721}]}"#;
+    let square = fenced("def f(x): return x * x");
+    let rounded = fenced("def f(x): return int(float(x)) ** 2");
+    let as_text = prompt(json!({"tests": text}));
+    assert_eq!(score(&reward, &as_text, &square).total(), Some(1.0));
+    assert_eq!(score(&reward, &as_text, &rounded).total(), Some(0.0));
+    let object: Value = serde_json::from_str(text).unwrap();
+    let found = score(&reward, &prompt(json!({"tests": object})), &square);
+    assert!(
+        matches!(&found, Score::Unscorable { reason } if reason.to_string().contains("text")),
+        "{found:?}"
+    );
+}

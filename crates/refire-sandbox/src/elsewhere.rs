@@ -4,30 +4,23 @@ use std::io;
 use std::sync::Arc;
 
 use crate::python::Python;
-use crate::{
-    Integrity, Job, Layer, LayerState, Layers, Limits, Outcome, SandboxConfig, Usage, Verdict,
-};
+use crate::{Integrity, Job, Layer, LayerState, Layers, Outcome, SandboxConfig, Usage, Verdict};
 
 const REASON: &str = "submissions are confined by Linux, and this is another system";
-
-/// Nothing to plan.
-#[derive(Debug)]
-pub(crate) struct Confinement;
-
-impl Confinement {
-    pub(crate) fn new(_: Vec<Layer>, _: Limits, _: Option<&Python>) -> Self {
-        Self
-    }
-}
 
 /// As on Linux.
 #[derive(Debug)]
 #[allow(dead_code)]
 pub(crate) struct Shared {
-    pub(crate) confinement: Confinement,
     pub(crate) python: Python,
     pub(crate) layers: Arc<Layers>,
     pub(crate) config: SandboxConfig,
+}
+
+impl Shared {
+    pub(crate) fn new(config: SandboxConfig, python: Python, layers: Layers, _: usize) -> Self {
+        Self { python, layers: Arc::new(layers), config }
+    }
 }
 
 /// Runs nothing.

@@ -108,6 +108,10 @@ impl std::fmt::Display for Layer {
     }
 }
 
+/// Says of [`Layer::ProcessLimit`] that it stands and falls with [`Layer::Cgroup`].
+#[cfg(target_os = "linux")]
+pub(crate) const BY_GROUP: &str = "by control group";
+
 /// What trying a layer showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -133,6 +137,18 @@ pub struct Layers {
 impl Layers {
     pub(crate) fn new(states: Vec<(Layer, LayerState)>) -> Self {
         Self { states }
+    }
+
+    /// Takes back that a layer is in force, and others that are by its doing.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn lose(&mut self, lost: Layer, reason: &str) {
+        for (layer, state) in &mut self.states {
+            let LayerState::Active { detail } = state else { continue };
+            let by_group = *layer == Layer::ProcessLimit && detail == BY_GROUP;
+            if *layer == lost || (lost == Layer::Cgroup && by_group) {
+                *state = LayerState::Missing { reason: reason.to_owned() };
+            }
+        }
     }
 
     /// Every layer with its state.
@@ -177,5 +193,24 @@ impl std::fmt::Display for Layers {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_limit_by_group_goes_with_the_group() {
+        let active = |detail: &str| LayerState::Active { detail: detail.to_owned() };
+        for (detail, missing) in
+            [(BY_GROUP, Some((Layer::ProcessLimit, "gone"))), ("RLIMIT_NPROC", None)]
+        {
+            let states = Layer::ALL.map(|layer| (layer, active(detail)));
+            let mut layers = Layers::new(states.to_vec());
+            layers.lose(Layer::Cgroup, "gone");
+            assert!(!layers.is_active(Layer::Cgroup));
+            assert_eq!(layers.missing(), missing);
+        }
     }
 }

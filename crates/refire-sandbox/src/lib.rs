@@ -55,6 +55,7 @@ mod limits;
 mod linux;
 mod pool;
 mod python;
+mod queue;
 mod suite;
 mod verdict;
 

@@ -1,15 +1,17 @@
 //! A pool of workers, and batches.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 #[cfg(not(target_os = "linux"))]
-use crate::elsewhere::{Confinement, Shared, Worker, probe};
+use crate::elsewhere::{Shared, Worker, probe};
 #[cfg(target_os = "linux")]
-use crate::linux::{Confinement, Shared, Worker, probe};
+use crate::linux::{Shared, Worker, probe};
 use crate::python::Python;
+use crate::queue::Queue;
 use crate::{Job, Layers, Outcome, Require, SandboxConfig, SandboxError, Start, Verdict};
 
 /// Runs submissions against their tests, confined.
@@ -37,8 +39,7 @@ use crate::{Job, Layers, Outcome, Require, SandboxConfig, SandboxError, Start, V
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
-    /// `None` while it is dropped: workers end when there is nobody left to send.
-    tasks: Option<Sender<Task>>,
+    tasks: Arc<Queue<Task>>,
     /// A thread for each worker, as long as the sandbox lives: the kernel kills what a thread has
     /// started when the thread ends.
     threads: Vec<JoinHandle<()>>,
@@ -47,16 +48,8 @@ pub struct Sandbox {
 /// What a worker is told.
 #[derive(Debug)]
 enum Task {
-    Run {
-        index: usize,
-        job: Box<Job>,
-        reply: Sender<(usize, Outcome)>,
-    },
-    /// Every worker takes one, because none goes on before all have.
-    WarmUp {
-        all: Arc<Barrier>,
-        reply: Sender<io::Result<()>>,
-    },
+    Run { index: usize, job: Box<Job>, reply: Sender<(usize, Outcome)> },
+    WarmUp { reply: Sender<io::Result<()>> },
 }
 
 impl Sandbox {
@@ -69,29 +62,32 @@ impl Sandbox {
         config.check()?;
         let python = Python::find(config.python.as_deref());
         let layers = probe(&config, python.as_ref().ok());
-        if config.require == Require::Strict
-            && let Some((layer, reason)) = layers.missing()
-        {
-            return Err(SandboxError::Layer { layer, reason: reason.to_owned() });
-        }
+        Self::check_layers(&config, &layers)?;
         let python = python?;
         Self::check_start(&config, &python, &layers)?;
-        let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
         let count = config.workers.unwrap_or_else(available);
-        let shared = Arc::new(Shared { confinement, python, layers: Arc::new(layers), config });
-        let (tasks, receiver) = channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        let threads = (0..count)
-            .map(|index| {
-                let (shared, receiver) = (Arc::clone(&shared), Arc::clone(&receiver));
-                let name = format!("sandbox-{index}");
-                let run = move || work(Worker::new(shared, index), &receiver);
-                let what = "start a thread";
-                let thread = thread::Builder::new().name(name).spawn(run);
-                thread.map_err(|source| SandboxError::System { what, source })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { shared, tasks: Some(tasks), threads })
+        let shared = Arc::new(Shared::new(config, python, layers, count));
+        // What every worker needs for itself may have failed where one probe succeeded.
+        Self::check_layers(&shared.config, &shared.layers)?;
+        let tasks = Arc::new(Queue::new(count));
+        let mut sandbox = Self { shared, tasks, threads: Vec::with_capacity(count) };
+        for index in 0..count {
+            let (shared, tasks) = (Arc::clone(&sandbox.shared), Arc::clone(&sandbox.tasks));
+            let run = move || work(&shared, index, &tasks);
+            let thread = thread::Builder::new().name(format!("sandbox-{index}")).spawn(run);
+            let what = "start a thread";
+            sandbox.threads.push(thread.map_err(|source| SandboxError::System { what, source })?);
+        }
+        Ok(sandbox)
+    }
+
+    fn check_layers(config: &SandboxConfig, layers: &Layers) -> Result<(), SandboxError> {
+        match layers.missing() {
+            Some((layer, reason)) if config.require == Require::Strict => {
+                Err(SandboxError::Layer { layer, reason: reason.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_start(
@@ -144,11 +140,8 @@ impl Sandbox {
     /// # Errors
     /// When one can't be started.
     pub fn warm_up(&self) -> Result<(), SandboxError> {
-        let all = Arc::new(Barrier::new(self.threads.len()));
         let (reply, replies) = channel();
-        for _ in &self.threads {
-            self.send(Task::WarmUp { all: Arc::clone(&all), reply: reply.clone() });
-        }
+        self.tasks.push_for_each(|| Task::WarmUp { reply: reply.clone() });
         drop(reply);
         let what = "start an interpreter";
         replies
@@ -175,7 +168,8 @@ impl Sandbox {
     ) -> Vec<Outcome> {
         let (reply, replies) = channel();
         for (index, job) in jobs.iter().enumerate() {
-            self.send(Task::Run { index, job: Box::new(job.clone()), reply: reply.clone() });
+            let (job, reply) = (Box::new(job.clone()), reply.clone());
+            self.tasks.push(Task::Run { index, job, reply });
         }
         drop(reply);
         let mut outcomes: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
@@ -186,29 +180,15 @@ impl Sandbox {
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| self.lost())).collect()
     }
 
-    fn send(&self, task: Task) {
-        // Without a worker the reply's sender is dropped, and the caller hears that.
-        let _ = self.tasks.as_ref().map(|tasks| tasks.send(task));
-    }
-
     /// The outcome of a job whose worker did not come back.
     fn lost(&self) -> Outcome {
-        Outcome {
-            verdict: Verdict::infra("the worker ended before the job did", true),
-            tests: Vec::new(),
-            borrowed: Vec::new(),
-            integrity: crate::Integrity::Split,
-            layers: Arc::clone(&self.shared.layers),
-            usage: crate::Usage::default(),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        }
+        lost(&self.shared, "the worker ended before the job did".to_owned())
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.tasks = None;
+        self.tasks.close();
         for thread in self.threads.drain(..) {
             // One that panicked has nothing more to say.
             let _ = thread.join();
@@ -216,19 +196,52 @@ impl Drop for Sandbox {
     }
 }
 
-/// A worker's life: one task at a time, until the sandbox is dropped.
-fn work(mut worker: Worker, tasks: &Mutex<Receiver<Task>>) {
-    loop {
-        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match task {
+/// A worker's life: one task at a time, until the sandbox is dropped. One that panics is replaced,
+/// and its job is nobody's fault.
+fn work(shared: &Arc<Shared>, index: usize, tasks: &Queue<Task>) {
+    let mut worker = Worker::new(Arc::clone(shared), index);
+    while let Some(task) = tasks.next(index) {
+        let survived = match task {
             // Whoever asked may have gone.
-            Ok(Task::Run { index, job, reply }) => drop(reply.send((index, worker.run(&job)))),
-            Ok(Task::WarmUp { all, reply }) => {
-                let _ = reply.send(worker.warm_up());
-                all.wait();
+            Task::Run { index, job, reply } => {
+                let ran = guarded(|| worker.run(&job));
+                let survived = ran.is_ok();
+                let _ = reply.send((index, ran.unwrap_or_else(|reason| lost(shared, reason))));
+                survived
             }
-            Err(_) => return,
+            Task::WarmUp { reply } => {
+                let ran = guarded(|| worker.warm_up());
+                let survived = ran.is_ok();
+                let _ = reply.send(ran.unwrap_or_else(|reason| Err(io::Error::other(reason))));
+                survived
+            }
+        };
+        if !survived {
+            worker = Worker::new(Arc::clone(shared), index);
         }
+    }
+}
+
+/// What `run` returns, or what it panicked with.
+fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("the worker panicked: {}", text.unwrap_or("without a word"))
+    })
+}
+
+/// The outcome of a job whose worker did not come back.
+fn lost(shared: &Shared, reason: String) -> Outcome {
+    Outcome {
+        verdict: Verdict::infra(reason, true),
+        tests: Vec::new(),
+        borrowed: Vec::new(),
+        integrity: crate::Integrity::Split,
+        layers: Arc::clone(&shared.layers),
+        usage: crate::Usage::default(),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
     }
 }
 

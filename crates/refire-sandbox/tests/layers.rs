@@ -1,12 +1,14 @@
 //! What is missing is said, and nothing runs with less.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{add_suite, sandbox, verdict};
 use refire_sandbox::{
-    Integrity, Job, Layer, Layers, Limits, Require, Sandbox, SandboxConfig, SandboxError, Start,
-    Suite, TestResult, Verdict, doctor,
+    Compiler, Integrity, Job, Language, Layer, Layers, Limits, Require, Sandbox, SandboxConfig,
+    SandboxError, Start, Suite, TestResult, Verdict, doctor,
 };
 
 fn without(layer: Layer, require: Require) -> Result<Sandbox, SandboxError> {
@@ -169,4 +171,57 @@ fn batches_follow_each_other() {
         all.into_iter().all(|thread| thread.join().unwrap())
     });
     assert!(asked_together);
+}
+
+/// A language that brings its worker down.
+#[derive(Debug)]
+struct Collapsing;
+
+impl Language for Collapsing {
+    fn name(&self) -> &'static str {
+        "collapsing"
+    }
+
+    fn compiler(&self) -> Option<Compiler> {
+        panic!("no more")
+    }
+}
+
+#[test]
+fn workers_that_panic_are_replaced() {
+    let config = SandboxConfig { workers: Some(2), ..SandboxConfig::default() };
+    let Some(sandbox) = sandbox(config) else { return };
+    let bad = || Job { language: Arc::new(Collapsing), ..Job::new("", add_suite()) };
+    let good = || Job::new("def add(a, b): return a + b", add_suite());
+    // More of them than there are workers.
+    for _ in 0..3 {
+        let outcomes = sandbox.run_batch(&[bad(), good(), bad(), bad(), good()]);
+        for (outcome, passes) in outcomes.iter().zip([false, true, false, false, true]) {
+            assert_eq!(outcome.verdict.is_passed(), passes, "{:?}", outcome.verdict);
+            assert_eq!(outcome.verdict.is_infra(), !passes, "{:?}", outcome.verdict);
+        }
+        let reason = format!("{:?}", outcomes[0].verdict);
+        assert!(reason.contains("panicked") && reason.contains("no more"), "{reason}");
+        sandbox.warm_up().unwrap();
+    }
+}
+
+/// None waits for another's workers.
+#[test]
+fn warm_ups_at_the_same_time_end() {
+    let config = SandboxConfig { workers: Some(4), ..SandboxConfig::default() };
+    let Some(sandbox) = sandbox(config).map(Arc::new) else { return };
+    let (done, all) = std::sync::mpsc::channel();
+    for _ in 0..8 {
+        let (sandbox, done) = (Arc::clone(&sandbox), done.clone());
+        std::thread::spawn(move || {
+            for _ in 0..20 {
+                sandbox.warm_up().unwrap();
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..8 {
+        all.recv_timeout(std::time::Duration::from_secs(120)).expect("a warm-up never ended");
+    }
 }

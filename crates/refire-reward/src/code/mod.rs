@@ -1,6 +1,7 @@
 //! Rewards made of unit tests.
 
 mod config;
+mod exact;
 mod extract;
 mod lint;
 mod reward;

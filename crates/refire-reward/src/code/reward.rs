@@ -3,6 +3,7 @@ use std::sync::Arc;
 use refire_core::{BoxError, Prompt, Reward, Score, Scored};
 use refire_sandbox::{Job, Outcome, Sandbox, Suite, TestResult, Verdict};
 
+use super::exact::text_of;
 use super::extract::last_fence;
 use super::{CodeConfig, Credit, Tier};
 use crate::RewardError;
@@ -12,6 +13,10 @@ use crate::RewardError;
 /// The prompt has a [`Suite`] under `tests` in [`Prompt::meta`], and for [`Credit::Tiers`] a list
 /// under `tiers` that says the tier of each test. Programs are Python. They run in a
 /// [`Sandbox`], all of a batch at once.
+///
+/// `tests` is an object, or the text of one. Integers of more than 64 bits stay exact in text only:
+/// an object has rounded them by the time it gets here, so calls with such numbers are refused
+/// rather than failed by every right program.
 ///
 /// | what happened | score |
 /// |---|---|
@@ -150,7 +155,8 @@ impl Task {
             Score::unscorable(format!("{what}: {error}"))
         };
         // By way of text, since arguments of calls are kept as text.
-        let suite: Suite = serde_json::from_str(&tests.to_string())
+        let text = text_of(tests).map_err(Score::unscorable)?;
+        let suite: Suite = serde_json::from_str(&text)
             .map_err(|error| unreadable("the prompt's `tests` can't be read", &error))?;
         suite.validate().map_err(|error| unreadable("the prompt's `tests`", &error))?;
         let tiers = match (credit, prompt.meta.get("tiers")) {

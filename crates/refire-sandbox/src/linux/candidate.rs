@@ -77,14 +77,21 @@ impl<'a> Running<'a> {
         if let Some(ended) = self.ended {
             return Ok(ended);
         }
-        if !self.ends_within(0) {
+        let mut cpu_limit = None;
+        if self.ends_within(0) {
+            // Until it is reaped the kernel still tells.
+            cpu_limit = match self.parent {
+                Parent::Host(pid) => cpu_limit_of(pid),
+                Parent::Zygote(_) => None,
+            };
+        } else {
             self.killed = true;
             let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         }
         // Even when nobody can tell how it ended: the descriptor becomes readable once the
         // process and, as it is the first of its namespace, all others are gone.
         let ended = match &self.parent {
-            Parent::Host(pid) => Ok(reap(*pid)),
+            Parent::Host(pid) => Ok(Ended { cpu_limit, ..reap(*pid) }),
             Parent::Zygote(zygote) => {
                 let mut waiting = [PollFd::new(&self.pidfd, PollFlags::IN)];
                 retry(|| poll(&mut waiting, None))?;
@@ -93,6 +100,16 @@ impl<'a> Running<'a> {
         };
         self.ended = Some(*ended.as_ref().unwrap_or(&Ended::default()));
         ended
+    }
+}
+
+/// The hard limit on processor time of a process that may have ended, in seconds.
+fn cpu_limit_of(pid: i32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max cpu time"))?;
+    match line.split_ascii_whitespace().nth(1)? {
+        "unlimited" => Some(u64::MAX),
+        seconds => seconds.parse().ok(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::Limits;
 
@@ -18,7 +18,7 @@ pub(super) struct Cgroup {
     procs: Vec<OwnedFd>,
     /// A file that counts processes killed for memory, and its line.
     kills: Option<(PathBuf, &'static str)>,
-    before: std::cell::Cell<u64>,
+    before: AtomicU64,
 }
 
 impl Cgroup {
@@ -36,7 +36,8 @@ impl Cgroup {
     }
 
     fn unified(worker: usize, limits: &Limits) -> io::Result<Self> {
-        let folder = own_folder("")?.join(name(worker));
+        let base = delegated(&own_folder("")?)?;
+        let folder = base.join(name(worker));
         let mut group = Self::new();
         group.add(folder.clone())?;
         write(&folder, "memory.max", memory(limits))?;
@@ -78,7 +79,7 @@ impl Cgroup {
             let file = fs::File::options().write(true).open(folder.join("cgroup.procs"))?;
             self.procs.push(file.into());
         }
-        self.before.set(self.killed());
+        self.before.store(self.killed(), Ordering::Relaxed);
         Ok(self)
     }
 
@@ -90,7 +91,7 @@ impl Cgroup {
     /// Whether a process was killed for memory since this was last asked.
     pub(super) fn ran_out_of_memory(&self) -> bool {
         let now = self.killed();
-        self.before.replace(now) < now
+        self.before.swap(now, Ordering::Relaxed) < now
     }
 
     fn killed(&self) -> u64 {
@@ -108,6 +109,54 @@ impl Drop for Cgroup {
             let _ = fs::remove_dir(folder);
         }
     }
+}
+
+/// Where processes of ours go that were in a group which is to have others below it: the kernel
+/// lets a group have processes or controlled groups, not both.
+const LEAF: &str = "refire-host";
+const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+
+/// The group of version 2 that ours go below, with the controllers they need: this process's own, or
+/// the one above it if it was moved to a leaf before. The leaf stays, as this process is in it.
+fn delegated(own: &Path) -> io::Result<PathBuf> {
+    let base = if own.ends_with(LEAF) { own.parent().unwrap_or(own) } else { own };
+    let available = words(base, "cgroup.controllers")?;
+    if let Some(missing) = CONTROLLERS.iter().find(|name| !has(&available, name)) {
+        let error = format!("controller `{missing}` is not delegated to {}", base.display());
+        return Err(io::Error::other(error));
+    }
+    let enabled = words(base, "cgroup.subtree_control")?;
+    if CONTROLLERS.iter().all(|name| has(&enabled, name)) {
+        return Ok(base.to_owned());
+    }
+    // The root alone may have both, and says so by having no type.
+    if base.join("cgroup.type").exists() && base == own {
+        let leaf = base.join(LEAF);
+        fs::create_dir(&leaf).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(of(&leaf, &error)),
+        })?;
+        write(&leaf, "cgroup.procs", u64::from(std::process::id()))?;
+    }
+    let path = base.join("cgroup.subtree_control");
+    let enable = CONTROLLERS.map(|name| format!("+{name}")).join(" ");
+    fs::write(&path, enable).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => io::Error::other(format!(
+            "{}: {error}: processes other than this one are in the group, which needs one of its own",
+            path.display()
+        )),
+        _ => of(&path, &error),
+    })?;
+    Ok(base.to_owned())
+}
+
+fn words(folder: &Path, file: &str) -> io::Result<String> {
+    let path = folder.join(file);
+    fs::read_to_string(&path).map_err(|error| of(&path, &error))
+}
+
+fn has(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|word| word == name)
 }
 
 /// Unique among the sandboxes of this process, too.
@@ -175,6 +224,79 @@ fn own_group(controller: &str) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A group as the kernel shows it, as far as files go.
+    struct Fake(PathBuf);
+
+    impl Fake {
+        fn new(name: &str, controllers: &str, enabled: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir(&folder).unwrap();
+            let fake = Self(folder);
+            fake.put("cgroup.controllers", controllers);
+            fake.put("cgroup.subtree_control", enabled);
+            fake.put("cgroup.type", "domain");
+            fake
+        }
+
+        fn put(&self, file: &str, text: &str) {
+            fs::write(self.0.join(file), text).unwrap();
+        }
+
+        fn get(&self, file: &str) -> String {
+            fs::read_to_string(self.0.join(file)).unwrap_or_default()
+        }
+    }
+
+    impl Drop for Fake {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn controllers_are_handed_down_after_leaving_the_group() {
+        let fake = Fake::new("sandbox-v2-fresh", "cpu memory pids\n", "\n");
+        assert_eq!(delegated(&fake.0).unwrap(), fake.0);
+        assert_eq!(fake.get("refire-host/cgroup.procs"), std::process::id().to_string());
+        assert_eq!(fake.get("cgroup.subtree_control"), "+memory +pids");
+    }
+
+    #[test]
+    fn a_process_in_its_leaf_stays_there() {
+        let fake = Fake::new("sandbox-v2-leaf", "memory pids", "");
+        let leaf = fake.0.join(LEAF);
+        fs::create_dir(&leaf).unwrap();
+        assert_eq!(delegated(&leaf).unwrap(), fake.0);
+        assert_eq!(fake.get("refire-host/cgroup.procs"), "");
+        assert_eq!(fake.get("cgroup.subtree_control"), "+memory +pids");
+    }
+
+    #[test]
+    fn what_is_handed_down_already_is_left_alone() {
+        let fake = Fake::new("sandbox-v2-done", "cpu memory pids", "memory pids");
+        assert_eq!(delegated(&fake.0).unwrap(), fake.0);
+        assert!(!fake.0.join(LEAF).exists());
+        assert_eq!(fake.get("cgroup.subtree_control"), "memory pids");
+    }
+
+    #[test]
+    fn the_root_keeps_its_processes() {
+        let fake = Fake::new("sandbox-v2-root", "memory pids", "");
+        fs::remove_file(fake.0.join("cgroup.type")).unwrap();
+        assert_eq!(delegated(&fake.0).unwrap(), fake.0);
+        assert!(!fake.0.join(LEAF).exists());
+        assert_eq!(fake.get("cgroup.subtree_control"), "+memory +pids");
+    }
+
+    #[test]
+    fn what_is_not_delegated_is_named() {
+        let fake = Fake::new("sandbox-v2-none", "cpu pids", "");
+        let error = delegated(&fake.0).unwrap_err().to_string();
+        assert!(error.contains("`memory`"), "{error}");
+        assert!(!fake.0.join(LEAF).exists());
+    }
 
     #[test]
     fn groups_are_found_where_they_are_mounted() {

@@ -8,7 +8,7 @@ use seccompiler::sock_filter;
 use serde::Serialize;
 
 use super::probe::describe;
-use super::raw::{Exec, Landlock, Plan, Spawned, spawn};
+use super::raw::{Exec, Fault, Landlock, Plan, Spawned, spawn};
 use super::rootfs::{RootSpec, scratch_options};
 use super::seccomp::{Filters, filters};
 use super::{identity, landlock};
@@ -51,7 +51,7 @@ impl Confinement {
     pub(crate) fn new(active: Vec<Layer>, limits: Limits, python: Option<&Python>) -> Self {
         let has = |layer| active.contains(&layer);
         let trees = python.map(|python| python.trees.clone()).unwrap_or_default();
-        let root = RootSpec { trees, files: Vec::new() };
+        let root = RootSpec::new(trees);
         let landlock = if has(Layer::MountNamespace) {
             landlock::ruleset(&[c"/".to_owned()], &[c"/tmp"])
         } else {
@@ -73,7 +73,15 @@ impl Confinement {
     }
 
     /// A process without a program: for probes.
-    pub(super) fn plan(&self, worker: usize, role: Role, files: &[(String, Vec<u8>)]) -> Plan {
+    ///
+    /// # Errors
+    /// When a layer that is in force can't be planned: without it there is no process at all.
+    pub(super) fn plan(
+        &self,
+        worker: usize,
+        role: Role,
+        files: &[(String, Vec<u8>)],
+    ) -> io::Result<Plan> {
         let mut namespaces = 0;
         for (layer, flags) in [
             (Layer::UserNamespace, libc::CLONE_NEWUSER),
@@ -86,14 +94,23 @@ impl Confinement {
             }
         }
         let zygote = role == Role::Zygote;
-        let root = self.has(Layer::MountNamespace).then(|| {
+        let root = if self.has(Layer::MountNamespace) {
             let spec = RootSpec { files: files.to_owned(), ..self.root.clone() };
-            spec.build(&self.limits)
-        });
-        Plan {
+            Some(spec.build(&self.limits)?)
+        } else {
+            None
+        };
+        for (layer, planned) in
+            [(Layer::Landlock, self.landlock.is_some()), (Layer::Seccomp, self.seccomp.is_some())]
+        {
+            if self.has(layer) && !planned {
+                return Err(io::Error::other(format!("layer `{layer}` has no rules here")));
+            }
+        }
+        Ok(Plan {
             namespaces,
             identity: self.has(Layer::UserNamespace).then(|| identity::identity(worker)),
-            root: root.flatten(),
+            root,
             cgroups: Vec::new(),
             rlimits: self.rlimits(role),
             keep_caps: if zygote { ZYGOTE_CAPS } else { 0 },
@@ -101,7 +118,7 @@ impl Confinement {
             seccomp: self.filters(role),
             fds: Vec::new(),
             exec: Exec::Nothing,
-        }
+        })
     }
 
     fn filters(&self, role: Role) -> Vec<Vec<sock_filter>> {
@@ -137,7 +154,7 @@ impl Confinement {
 
             // Only for what the watcher misses: the kernel counts whole seconds and the zygote's too,
             // and by its ticks, which on a busy machine run ahead of the time that was really used.
-            set.push((libc::RLIMIT_CPU, (2.0 * cpu).ceil() as u64 + 2));
+            set.push((libc::RLIMIT_CPU, kernel_cpu_limit(cpu)));
             set.push((libc::RLIMIT_AS, memory));
             set.push((libc::RLIMIT_FSIZE, limits.disk_bytes));
             set.push((libc::RLIMIT_STACK, stack));
@@ -200,10 +217,21 @@ impl Confinement {
     }
 
     /// Starts a process by a plan, with descriptors from 0 on.
-    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> io::Result<Spawned> {
+    pub(super) fn start(&self, mut plan: Plan, fds: &[BorrowedFd<'_>]) -> Result<Spawned, Fault> {
         plan.fds = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        spawn(&plan).map_err(|fault| io::Error::other(describe(fault)))
+        spawn(&plan)
     }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::other(describe(fault))
+    }
+}
+
+/// Seconds of processor time at which the kernel kills a program that the watcher missed.
+pub(super) fn kernel_cpu_limit(cpu_seconds: f64) -> u64 {
+    (2.0 * cpu_seconds).ceil() as u64 + 2
 }
 
 /// The environment of every program: nothing of the host's.
@@ -242,4 +270,29 @@ struct SettingsLandlock {
     handled: [u64; 3],
     size: usize,
     rules: Vec<(String, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_place_for_a_root_there_is_no_process() {
+        let layers = vec![Layer::UserNamespace, Layer::PidNamespace, Layer::MountNamespace];
+        let mut confinement = Confinement::new(layers, Limits::default(), None);
+        assert!(confinement.plan(0, Role::Candidate, &[]).unwrap().root.is_some());
+        confinement.root.staging = &["/nowhere", "/nowhere/else"];
+        let error = confinement.plan(0, Role::Candidate, &[]).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/else"), "{error}");
+    }
+
+    #[test]
+    fn without_rules_there_is_no_process() {
+        for layer in [Layer::Landlock, Layer::Seccomp] {
+            let mut confinement = Confinement::new(vec![layer], Limits::default(), None);
+            (confinement.landlock, confinement.seccomp) = (None, None);
+            let error = confinement.plan(0, Role::Candidate, &[]).unwrap_err().to_string();
+            assert!(error.contains(layer.name()), "{error}");
+        }
+    }
 }

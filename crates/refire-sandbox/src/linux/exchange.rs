@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub(super) reason: String,
     /// The candidate ran out of memory.
     pub(super) memory: bool,
+    /// The submission is asked for the first time.
+    pub(super) asked: bool,
     // The last line has one of these.
     pub(super) done: bool,
     pub(super) fault: Option<String>,
@@ -42,7 +44,7 @@ pub(super) struct Line {
     pub(super) broken: Option<String>,
     pub(super) unsupported: Option<String>,
     pub(super) infra: Option<String>,
-    /// Calls of the submission's functions.
+    /// Questions to the submission: calls of its functions, and looks at what it defines.
     pub(super) calls: Option<u64>,
     pub(super) borrowed: Vec<String>,
     /// The judge is not as it was before the job.
@@ -137,6 +139,8 @@ pub(super) enum Loaded {
     Refused(String),
     /// The process ended before anything untrusted ran.
     NotStarted,
+    /// The process ended, or stopped answering, over the program.
+    Broken,
 }
 
 impl Script<'_> {
@@ -152,14 +156,16 @@ impl Script<'_> {
         let body = self.encode();
         let length = u32::try_from(body.len() + 8).map_err(io::Error::other)?;
         let nonce = [0; 8];
-        send_all(&stream, &[&length.to_be_bytes()[..], &nonce, &body].concat())?;
+        let frame = [&length.to_be_bytes()[..], &nonce, &body].concat();
         let mut head = [0; 4];
-        if stream.read_exact(&mut head).is_err() {
-            return Ok(Loaded::Refused("the compiler ended early".to_owned()));
+        if send_all(&stream, &frame).is_err() || stream.read_exact(&mut head).is_err() {
+            return Ok(Loaded::Broken);
         }
         let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
         let mut reply = Vec::new();
-        (&mut stream).take(length.min(64 << 10) as u64).read_to_end(&mut reply)?;
+        if (&mut stream).take(length.min(64 << 10) as u64).read_to_end(&mut reply).is_err() {
+            return Ok(Loaded::Broken);
+        }
         match reply.get(8) {
             Some(b'V') => Ok(Loaded::Running),
             _ => Ok(Loaded::Refused(printable(reply.get(9..).unwrap_or_default()))),

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
@@ -37,7 +38,7 @@ impl Judge {
     /// Gives the judge a job, and a line to the candidate.
     pub(super) fn assign(&mut self, job: &JudgeJob<'_>, rpc: BorrowedFd<'_>) -> io::Result<Report> {
         if self.seat.as_ref().is_some_and(|seat| seat.jobs >= JOBS) {
-            self.retire()?;
+            self.retire(Duration::from_millis(100))?;
         }
         if self.seat.is_none() {
             let (ours, theirs) = UnixStream::pair()?;
@@ -62,11 +63,11 @@ impl Judge {
     }
 
     /// Ends the judge's process, and says how it ended.
-    pub(super) fn retire(&mut self) -> io::Result<(Ended, bool)> {
+    pub(super) fn retire(&mut self, patience: Duration) -> io::Result<(Ended, bool)> {
         match self.seat.take() {
             Some(seat) => {
                 let mut running = Running::of(&self.zygote, seat.pidfd);
-                running.ends_within(100);
+                running.ends_within(i64::try_from(patience.as_millis()).unwrap_or(100));
                 let ended = running.finish()?;
                 Ok((ended, running.was_killed()))
             }

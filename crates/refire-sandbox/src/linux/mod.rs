@@ -16,7 +16,6 @@ mod watch;
 mod worker;
 mod zygote;
 
-pub(crate) use confinement::Confinement;
 pub(crate) use probe::probe;
 pub(crate) use worker::{Shared, Worker};
 

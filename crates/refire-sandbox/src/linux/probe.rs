@@ -6,7 +6,7 @@ use super::cgroup::Cgroup;
 use super::confinement::{Confinement, Role};
 use super::identity::host_user;
 use super::raw::{Exec, Fault, Probe, Step, effective_ids, landlock_abi, reap, spawn};
-use crate::layer::{Layer, LayerState, Layers};
+use crate::layer::{BY_GROUP, Layer, LayerState, Layers};
 use crate::python::Python;
 use crate::{Limits, SandboxConfig};
 
@@ -89,29 +89,47 @@ impl Prober<'_> {
         let mut active = self.active.clone();
         active.push(layer);
         let confinement = Confinement::new(active, self.config.limits.clone(), self.python);
-        let mut plan = confinement.plan(0, Role::Candidate, &[]);
+        let mut plan = confinement.plan(0, Role::Candidate, &[]).map_err(|e| e.to_string())?;
         plan.exec = exec;
         finish(spawn(&plan).map(|process| process.pid))
     }
 
     fn process_limit(&self) -> Result<String, String> {
         let limits = Limits { processes: 3, ..self.config.limits.clone() };
-        let confinement = Confinement::new(self.active.clone(), limits, self.python);
-        let mut plan = confinement.plan(0, Role::Candidate, &[]);
+        let confinement = Confinement::new(self.active.clone(), limits.clone(), self.python);
+        let mut plan = confinement.plan(0, Role::Candidate, &[]).map_err(|e| e.to_string())?;
         plan.exec = Exec::Probe(Probe::Fork(FORKS));
-        match finish(spawn(&plan).map(|process| process.pid)) {
-            Ok(()) => Ok("RLIMIT_NPROC".to_owned()),
-            Err(_) if self.cgroup().is_ok() => Ok("by control group".to_owned()),
-            Err(_) => Err("RLIMIT_NPROC is not enforced for this user".to_owned()),
+        if finish(spawn(&plan).map(|process| process.pid)).is_ok() {
+            return Ok("RLIMIT_NPROC".to_owned());
+        }
+        let grouped = self.group(&limits).and_then(|group| {
+            plan.cgroups = group.files();
+            finish(spawn(&plan).map(|process| process.pid))
+        });
+        match grouped {
+            Ok(()) => Ok(BY_GROUP.to_owned()),
+            Err(group) => Err(format!(
+                "RLIMIT_NPROC is not enforced for this user, and by control group: {group}"
+            )),
         }
     }
 
+    /// Version of the control groups, tried by joining one.
     fn cgroup(&self) -> Result<u32, String> {
+        let group = self.group(&self.config.limits)?;
+        let confinement =
+            Confinement::new(self.active.clone(), self.config.limits.clone(), self.python);
+        let mut plan = confinement.plan(0, Role::Candidate, &[]).map_err(|e| e.to_string())?;
+        plan.cgroups = group.files();
+        finish(spawn(&plan).map(|process| process.pid))?;
+        Ok(group.version())
+    }
+
+    fn group(&self, limits: &Limits) -> Result<Cgroup, String> {
         if self.config.without.contains(&Layer::Cgroup) {
             return Err("left out by the configuration".to_owned());
         }
-        let group = Cgroup::create(0, &self.config.limits).map_err(|error| error.to_string())?;
-        Ok(group.version())
+        Cgroup::create(0, limits).map_err(|error| error.to_string())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,11 +29,23 @@ pub(super) struct RootSpec {
     pub(super) trees: Vec<PathBuf>,
     /// Files of ours, by name under `/refire`.
     pub(super) files: Vec<(String, Vec<u8>)>,
+    /// Folders to build it on, of which the first that there is is taken.
+    pub(super) staging: &'static [&'static str],
 }
 
 impl RootSpec {
-    pub(super) fn build(&self, limits: &Limits) -> Option<Root> {
-        let staging = STAGING.iter().find(|path| Path::new(path).is_dir())?;
+    pub(super) fn new(trees: Vec<PathBuf>) -> Self {
+        Self { trees, files: Vec::new(), staging: STAGING }
+    }
+
+    /// # Errors
+    /// When there is no folder to build it on.
+    pub(super) fn build(&self, limits: &Limits) -> io::Result<Root> {
+        let staging =
+            self.staging.iter().find(|path| Path::new(path).is_dir()).ok_or_else(|| {
+                let folders = self.staging.join(", ");
+                io::Error::other(format!("no folder to build a root on: none of {folders} exists"))
+            })?;
         let mut tree = Tree::default();
         for name in SYSTEM {
             let host = Path::new("/").join(name);
@@ -81,7 +94,7 @@ impl RootSpec {
         }
         let scratch = scratch_options(limits);
         let staging = c_path(Path::new(staging));
-        Some(Root { staging, entries: tree.entries, binds: tree.binds, devices, scratch })
+        Ok(Root { staging, entries: tree.entries, binds: tree.binds, devices, scratch })
     }
 }
 

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::candidate::Running;
 use super::cgroup::Cgroup;
-use super::confinement::{Confinement, Role};
+use super::confinement::{Confinement, Role, kernel_cpu_limit};
 use super::judge::Judge;
 use super::raw::{Ended, Plan, leave_network};
 use super::watch::{Capture, KEPT, Over};
@@ -31,6 +31,30 @@ pub(crate) struct Shared {
     pub(crate) python: Python,
     pub(crate) layers: Arc<Layers>,
     pub(crate) config: SandboxConfig,
+    /// One for each worker, or none at all.
+    cgroups: Vec<Cgroup>,
+}
+
+impl Shared {
+    /// Makes what each worker needs for itself. Where that fails for one of them, the layer is in
+    /// force for none, and `layers` says so.
+    pub(crate) fn new(
+        config: SandboxConfig,
+        python: Python,
+        mut layers: Layers,
+        workers: usize,
+    ) -> Self {
+        let mut cgroups = Vec::new();
+        if layers.is_active(Layer::Cgroup) {
+            let made = (0..workers).map(|worker| Cgroup::create(worker, &config.limits));
+            match made.collect::<io::Result<_>>() {
+                Ok(all) => cgroups = all,
+                Err(error) => layers.lose(Layer::Cgroup, &error.to_string()),
+            }
+        }
+        let confinement = Confinement::new(layers.active(), config.limits.clone(), Some(&python));
+        Self { confinement, python, layers: Arc::new(layers), config, cgroups }
+    }
 }
 
 /// Runs one job at a time.
@@ -40,7 +64,6 @@ pub(crate) struct Worker {
     index: usize,
     candidate: Option<Zygote>,
     judge: Option<Judge>,
-    cgroup: Option<Cgroup>,
     null: Option<OwnedFd>,
     /// Whether this thread has an empty network, which submissions inherit without a right to
     /// change it: making one for each costs the kernel as much as a tenth of their time.
@@ -74,13 +97,8 @@ impl Found {
 impl Worker {
     /// On the thread that runs the jobs.
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let cgroup = shared
-            .confinement
-            .has(Layer::Cgroup)
-            .then(|| Cgroup::create(index, &shared.config.limits).ok())
-            .flatten();
         let offline = shared.confinement.has(Layer::NetNamespace) && leave_network().is_ok();
-        Self { shared, index, candidate: None, judge: None, cgroup, null: None, offline }
+        Self { shared, index, candidate: None, judge: None, null: None, offline }
     }
 
     /// Starts what can be started before there is a job.
@@ -127,6 +145,12 @@ impl Worker {
         if let Err(error) = job.suite.validate() {
             return Found::only(Verdict::infra(error.to_string(), false));
         }
+        if job.program.len() > MAX_SOURCE {
+            let reason = format!("the program is longer than {MAX_SOURCE} bytes");
+            return Found::only(Verdict::CompileError { reason });
+        }
+        // What an earlier job was killed for is not this one's.
+        let _ = self.was_out_of_memory();
         let found = match (&*job.suite, job.language.compiler()) {
             (Suite::InProcess { .. }, _) if !self.shared.config.allow_in_process => {
                 let reason = "the suite runs tests in the submission's process, where it can \
@@ -148,18 +172,25 @@ impl Worker {
                 return Found::only(Verdict::infra(reason, false));
             }
         };
-        match found {
-            Ok(found) => {
-                if matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
-                    self.restart();
-                }
-                found
-            }
-            Err(error) => {
-                self.restart();
-                Found::only(Verdict::infra(error.to_string(), true))
+        let mut found =
+            found.unwrap_or_else(|error| Found::only(Verdict::infra(error.to_string(), true)));
+        if matches!(found.verdict, Verdict::Infra { retry: true, .. }) {
+            self.restart();
+            // The kernel may have chosen the zygote, which is in the same group.
+            if self.was_out_of_memory() {
+                found.verdict = Verdict::MemoryLimit;
             }
         }
+        found
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.shared.cgroups.get(self.index)
+    }
+
+    /// Whether the kernel killed something in this worker's group since this was last asked.
+    fn was_out_of_memory(&self) -> bool {
+        self.cgroup().is_some_and(Cgroup::ran_out_of_memory)
     }
 
     fn restart(&mut self) {
@@ -183,7 +214,7 @@ impl Worker {
 
     fn start_zygote(&self, role: Role) -> io::Result<Zygote> {
         let Shared { confinement, python, .. } = &*self.shared;
-        let cgroup = self.cgroup.as_ref().filter(|_| role == Role::Zygote);
+        let cgroup = self.cgroup().filter(|_| role == Role::Zygote);
         Zygote::start(confinement, self.index, role, python, cgroup)
     }
 
@@ -195,7 +226,7 @@ impl Worker {
         let Shared { confinement, python, .. } = &*self.shared;
         let mut programs = Programs::new(confinement);
         let path = programs.add("fresh.pyc", &python.fresh_candidate, fds.len())?;
-        let mut plan = self.plan(Role::Candidate, &programs.files);
+        let mut plan = self.plan(Role::Candidate, &programs.files)?;
         plan.exec = interpreter(python, &[path], confinement);
         let held = programs.held.iter().map(AsFd::as_fd);
         let fds: Vec<_> = fds.iter().copied().chain(held).collect();
@@ -204,15 +235,15 @@ impl Worker {
     }
 
     /// A process of a submission, in this worker's control group and network.
-    fn plan(&self, role: Role, files: &[(String, Vec<u8>)]) -> Plan {
-        let mut plan = self.shared.confinement.plan(self.index, role, files);
+    fn plan(&self, role: Role, files: &[(String, Vec<u8>)]) -> io::Result<Plan> {
+        let mut plan = self.shared.confinement.plan(self.index, role, files)?;
         if self.offline {
             plan.namespaces &= !(libc::CLONE_NEWNET | libc::CLONE_NEWUTS);
         }
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup() {
             plan.cgroups = cgroup.files();
         }
-        plan
+        Ok(plan)
     }
 
     /// `/dev/null`, open for as long as the worker lives.
@@ -233,16 +264,19 @@ impl Worker {
             Over::Output => return Verdict::OutputLimit,
             Over::Heard | Over::Closed | Over::Ended => {}
         }
-        if self.cgroup.as_ref().is_some_and(Cgroup::ran_out_of_memory) {
+        if self.was_out_of_memory() {
             return Verdict::MemoryLimit;
         }
-        let out_of_time = ended.cpu.as_secs_f64() >= self.shared.config.limits.cpu_seconds;
+        let cpu_seconds = self.shared.config.limits.cpu_seconds;
+        let lowered = ended.cpu_limit.is_some_and(|limit| limit < kernel_cpu_limit(cpu_seconds));
+        let out_of_time = ended.cpu.as_secs_f64() >= cpu_seconds || lowered;
         match ended.status.map(exit) {
             Some(Exit::Signal(libc::SIGXCPU)) => Verdict::Timeout { clock: Clock::Cpu },
             Some(Exit::Signal(libc::SIGKILL)) if out_of_time => {
                 Verdict::Timeout { clock: Clock::Cpu }
             }
-            // The first process of a namespace can't be killed from inside: somebody else did.
+            // The first process of a namespace can't be killed from inside, except by the kernel
+            // for limits it set itself: somebody else did.
             Some(Exit::Signal(libc::SIGKILL))
                 if !killed && self.shared.confinement.has(Layer::PidNamespace) =>
             {
@@ -296,8 +330,11 @@ fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 fn add(a: Ended, b: Ended) -> Ended {
-    Ended { status: b.status, cpu: a.cpu + b.cpu, memory: a.memory.max(b.memory) }
+    Ended { cpu: a.cpu + b.cpu, memory: a.memory.max(b.memory), ..b }
 }
+
+/// A longer program is not the work of a submission, and more than an interpreter may take in.
+const MAX_SOURCE: usize = 4 << 20;
 
 /// Time left for a process that is about to end by itself.
 const GRACE: Duration = Duration::from_millis(300);

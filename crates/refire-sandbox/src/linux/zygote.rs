@@ -51,7 +51,7 @@ impl Zygote {
         let fd = 3;
         let path = programs.add("zygote.pyc", program, fd)?;
         let settings = programs.add("settings.json", &settings, fd + 1)?;
-        let mut plan = confinement.plan(worker, role, &programs.files);
+        let mut plan = confinement.plan(worker, role, &programs.files)?;
         plan.exec = interpreter(python, &[path, settings], confinement);
         plan.cgroups = cgroup.map(Cgroup::files).unwrap_or_default();
         let flags = SocketFlags::CLOEXEC;
@@ -90,10 +90,12 @@ impl Zygote {
         let words: Vec<u64> =
             text.split(' ').skip(1).filter_map(|word| word.parse().ok()).collect();
         match words[..] {
-            [status, cpu, memory] => Ok(Ended {
+            [status, cpu, memory, cpu_limit] => Ok(Ended {
                 status: i32::try_from(status).ok(),
                 cpu: Duration::from_micros(cpu),
                 memory: memory << 10,
+                // 0 stands for what nobody looked at.
+                cpu_limit: cpu_limit.checked_sub(1),
             }),
             _ => Err(io::Error::other("the interpreter's child ended unseen")),
         }

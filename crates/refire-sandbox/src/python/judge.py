@@ -77,6 +77,12 @@ def rebuild(names, message):
 
 def ask(op, request):
     """One question and its answer."""
+    global CALLS
+    if op == b"C" or op == b"G":
+        CALLS += 1
+        if CALLS == 1:
+            # From here on, what becomes of the judge may be the submission's doing.
+            report(asked=True)
     parts = [op]
     try:
         encode(request, parts, wrap=unwrap)
@@ -139,8 +145,6 @@ def has_mutable(values):
 
 
 def call(target, args, kwargs):
-    global CALLS
-    CALLS += 1
     value, changed = ask(b"C", (target, args, kwargs, has_mutable(args)))
     if type(changed) is tuple and len(changed) == len(args):
         for old, new in zip(args, changed):

@@ -4,6 +4,7 @@ It never runs what it is sent. A request carries descriptors; the child takes th
 `first` on and goes on in `work`, the parent waits for the child's end and reports it.
 """
 import ctypes
+import resource
 import sys
 import posix
 import _socket
@@ -47,6 +48,19 @@ def take(fds, first):
     posix.closerange(first + len(fds), 256)
 
 
+def cpu_limit(pid):
+    """Waits for a child's end. If it was killed, one more than the hard limit on processor time that
+    it then had, else 0: a child may have lowered its own, and the kernel kills by that."""
+    ended = posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT)
+    if ended.si_status != 9 or ended.si_code != posix.CLD_KILLED:
+        return 0
+    try:
+        limit = resource.prlimit(pid, resource.RLIMIT_CPU)[1]
+    except OSError:
+        return 0
+    return 1 + limit if limit >= 0 else (1 << 64) - 1
+
+
 def run(first, fork, prepare, work):
     """`fork` makes the child, `prepare` confines it, `work` is what it does; none may return."""
     control = _socket.socket(fileno=CONTROL)
@@ -73,6 +87,7 @@ def run(first, fork, prepare, work):
         for fd in fds:
             posix.close(fd)
         if pid > 0:
+            limit = cpu_limit(pid)
             _, status, usage = posix.wait4(pid, 0)
             cpu = int((usage.ru_utime + usage.ru_stime) * 1e6)
-            send(control, b"E %d %d %d" % (status, cpu, usage.ru_maxrss))
+            send(control, b"E %d %d %d %d" % (status, cpu, usage.ru_maxrss, limit))

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod deceive;
+mod excuse;
 mod exhaust;
 mod reach;
 

@@ -9,6 +9,9 @@ pub(crate) struct Ended {
     pub(crate) cpu: Duration,
     /// Largest resident size, in bytes.
     pub(crate) memory: u64,
+    /// The processor time, in seconds, at which the kernel kills it, as it was at the end; `None`
+    /// when nobody looked.
+    pub(crate) cpu_limit: Option<u64>,
 }
 
 /// Waits for a child.
@@ -25,7 +28,7 @@ pub(crate) fn reap(pid: i32) -> Ended {
         if found == pid {
             let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
             let memory = u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10;
-            return Ended { status: Some(status), cpu, memory };
+            return Ended { status: Some(status), cpu, memory, cpu_limit: None };
         }
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
             return Ended::default();

@@ -8,7 +8,8 @@ use super::stdio::Ran;
 use super::{Exit, Found, Worker, exit, outputs};
 use crate::linux::candidate::Running;
 use crate::linux::confinement::Role;
-use crate::linux::raw::Exec;
+use crate::linux::probe::describe;
+use crate::linux::raw::{Exec, Fault, Step};
 use crate::linux::rootfs::c_path;
 use crate::linux::watch::{Feed, Over, Watch};
 use crate::linux::zygote::in_memory;
@@ -81,12 +82,19 @@ impl Worker {
         let mut limits = self.shared.config.limits.clone();
         limits.output_bytes = limits.output_bytes.max(keep as u64);
         let start = Instant::now();
-        let mut plan = self.plan(role, &[]);
+        let mut plan = self.plan(role, &[])?;
         plan.exec = exec;
         let (their_stdin, stdin) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let mut outputs = outputs(keep)?;
         let [out, err] = outputs.theirs;
-        let process = confinement.start(plan, &[their_stdin.as_fd(), out.as_fd(), err.as_fd()])?;
+        let fds = [their_stdin.as_fd(), out.as_fd(), err.as_fd()];
+        let process = match confinement.start(plan, &fds) {
+            Err(fault) if role == Role::Program && is_unrunnable(fault) => {
+                let reason = describe(fault);
+                return Ok(Ran::refused(Verdict::Crashed { reason }));
+            }
+            started => started?,
+        };
         let mut running = Running::fresh(process);
         drop((their_stdin, out, err));
         let watch = Watch {
@@ -107,6 +115,12 @@ impl Worker {
         let (stdout, stderr) = (outputs.stdout.kept, outputs.stderr.kept);
         Ok(Ran { over, ended, killed, refused: None, stdout, stderr })
     }
+}
+
+/// Whether the kernel would not run a program for what it is, rather than for want of room.
+fn is_unrunnable(fault: Fault) -> bool {
+    let room = [libc::ENOMEM, libc::EAGAIN, libc::EMFILE, libc::ENFILE];
+    fault.step == Step::Exec && !room.contains(&fault.errno)
 }
 
 fn shell_word(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Exit, Found, GRACE, Worker, as_fd, exit, outputs, stream_pair};
 use crate::linux::exchange::{JudgeJob, Line, Report};
@@ -49,7 +49,8 @@ impl Worker {
         }
         let ended = candidate.finish()?;
         let keep = over == Over::Heard && report.last().is_some_and(|line| !line.retire);
-        let (judge_ended, judge_killed) = if keep { Default::default() } else { judge.retire()? };
+        let (judge_ended, judge_killed) =
+            if keep { Default::default() } else { judge.retire(patience(over))? };
         outputs.stdout.drain();
         outputs.stderr.drain();
         let ends = Ends {
@@ -91,7 +92,7 @@ impl Worker {
             Some(last) if ends.over == Over::Heard => {
                 self.last_word(last, &tests, first_failed, memory, ends)
             }
-            _ if ends.over == Over::Closed => Self::silent_judge(ends),
+            _ if ends.over == Over::Closed => Self::silent_judge(report, ends),
             _ => self.end_verdict(ends.over, ends.candidate, ends.killed),
         };
         (tests, verdict)
@@ -99,13 +100,26 @@ impl Worker {
 
     /// A judge that ended without a word: it met its limits over what the submission returned, or
     /// somebody killed it.
-    fn silent_judge(ends: &Ends) -> Verdict {
-        let ended = ends.judge.status.map(exit);
-        let out_of_time = matches!(ended, Some(Exit::Signal(libc::SIGXCPU)));
-        if out_of_time && !ends.judge_killed {
-            Verdict::Timeout { clock: Clock::Cpu }
+    fn silent_judge(report: &Report, ends: &Ends) -> Verdict {
+        let nobodys = Verdict::infra("the judge ended without a verdict", true);
+        let how = match ends.judge.status.map(exit) {
+            _ if ends.judge_killed => return nobodys,
+            None => return nobodys,
+            Some(Exit::Signal(libc::SIGXCPU)) => return Verdict::Timeout { clock: Clock::Cpu },
+            // A judge sends itself none of these.
+            Some(Exit::Signal(libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP)) => {
+                return nobodys;
+            }
+            Some(Exit::Signal(signal)) => format!("signal {signal}"),
+            Some(Exit::Code(code)) => format!("status {code}"),
+        };
+        // It went down by itself, over more memory or depth than it has. Once it has answers of the
+        // submission these may be the cause, and must not be an excuse.
+        if report.lines.iter().any(|line| line.asked) {
+            let reason = format!("the judge ended with {how} over what the submission returned");
+            Verdict::failed(None, reason)
         } else {
-            Verdict::infra("the judge ended without a verdict", true)
+            nobodys
         }
     }
 
@@ -181,6 +195,11 @@ impl Worker {
         }
         Verdict::Passed
     }
+}
+
+/// How long a judge may take to end: one that closed its line is on its way out.
+fn patience(over: Over) -> Duration {
+    if over == Over::Closed { 5 * GRACE } else { GRACE / 3 }
 }
 
 /// How the processes of a run ended.

@@ -21,6 +21,20 @@ pub(super) struct Ran {
     pub(super) stderr: Vec<u8>,
 }
 
+impl Ran {
+    /// Of a program that could not be run.
+    pub(super) fn refused(verdict: Verdict) -> Self {
+        Self {
+            over: Over::Ended,
+            ended: Ended::default(),
+            killed: false,
+            refused: Some(verdict),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        }
+    }
+}
+
 impl Worker {
     pub(super) fn stdio(
         &mut self,
@@ -149,11 +163,7 @@ impl Worker {
         let fds = [their_stdin.as_fd(), out.as_fd(), err.as_fd(), their_rpc.as_fd()];
         let mut running = self.start_candidate(&fds)?;
         drop((their_rpc, their_stdin, out, err));
-        let refused = match script.hand_over(rpc)? {
-            Loaded::Running => None,
-            Loaded::Refused(reason) => Some(Verdict::CompileError { reason }),
-            Loaded::NotStarted => Some(Verdict::infra("the candidate did not start", true)),
-        };
+        let loaded = script.hand_over(rpc)?;
         let watch = Watch {
             running: &running,
             limits,
@@ -169,6 +179,17 @@ impl Worker {
         outputs.stdout.drain();
         outputs.stderr.drain();
         let killed = running.was_killed();
+        let refused = match loaded {
+            Loaded::Running => None,
+            Loaded::Refused(reason) => Some(Verdict::CompileError { reason }),
+            Loaded::NotStarted => Some(Verdict::infra("the candidate did not start", true)),
+            Loaded::Broken => Some(match self.end_verdict(over, ended, killed) {
+                Verdict::Crashed { reason } => {
+                    Verdict::CompileError { reason: format!("the compiler ended early: {reason}") }
+                }
+                other => other,
+            }),
+        };
         let (stdout, stderr) = (outputs.stdout.kept, outputs.stderr.kept);
         Ok(Ran { over, ended, killed, refused, stdout, stderr })
     }
