@@ -121,6 +121,9 @@ fn curate(args: &Args, out: &Path) -> Result<(), Failure> {
             "{:<20} {:>9} {:>9}   {:.2} s",
             stage.name, stage.taken, stage.given, stage.seconds
         );
+        for (reason, count) in &stage.not_applied {
+            println!("    passed by unjudged, {reason}: {count}");
+        }
         for (reason, count) in &stage.removed {
             println!("    {reason}: {count}");
         }

@@ -160,7 +160,13 @@ impl Stateful for Bandit {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("Bandit", state)?;
+        let misfit = |memory: &Memory| {
+            let fits = self.arms.fits(&memory.served)
+                && memory.values.len() == self.categories.len()
+                && memory.values.iter().all(|value| value.is_finite());
+            (!fits).then_some("it was saved with other categories")
+        };
+        self.memory = self.pool.load("Bandit", state, misfit)?;
         Ok(())
     }
 }

@@ -81,6 +81,14 @@ struct Memory {
     served: Served,
 }
 
+impl Memory {
+    /// Passes over what is kept.
+    fn arms(&self, seed: u64) -> Arms {
+        // Each round shuffles with a seed of its own.
+        Arms::new(vec![self.kept.clone()], seed.wrapping_add(self.round << 32))
+    }
+}
+
 impl Drive {
     /// Both stages over a pool.
     ///
@@ -89,8 +97,9 @@ impl Drive {
     pub fn new(pool: Pool, config: DriveConfig) -> Result<Self, DataError> {
         DataError::from_problems(config.validate())?;
         let kept: Vec<usize> = (0..pool.len()).collect();
-        let served = Arms::new(vec![kept.clone()], config.seed).served();
-        let memory = Memory { rates: vec![None; pool.len()], kept, round: 0, served };
+        let rates = vec![None; pool.len()];
+        let mut memory = Memory { rates, kept, round: 0, served: Served::default() };
+        memory.served = memory.arms(config.seed).served();
         Ok(Self { config, pool, memory })
     }
 
@@ -105,9 +114,7 @@ impl Drive {
     }
 
     fn arms(&self) -> Arms {
-        // Each round shuffles with a seed of its own.
-        let seed = self.config.seed.wrapping_add(self.memory.round << 32);
-        Arms::new(vec![self.memory.kept.clone()], seed)
+        self.memory.arms(self.config.seed)
     }
 
     /// Goes on to the hardest prompts if it is time to.
@@ -170,7 +177,15 @@ impl Stateful for Drive {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("Drive", state)?;
+        let (prompts, seed) = (self.pool.len(), self.config.seed);
+        let misfit = |memory: &Memory| {
+            let fits = memory.rates.len() == prompts
+                && !memory.kept.is_empty()
+                && memory.kept.iter().all(|at| *at < prompts)
+                && memory.arms(seed).fits(&memory.served);
+            (!fits).then_some("what it kept isn't among the prompts")
+        };
+        self.memory = self.pool.load("Drive", state, misfit)?;
         Ok(())
     }
 }

@@ -151,9 +151,9 @@ impl Stateful for Mixture {
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
         type State = (Vec<Vec<u8>>, Memory, Vec<(u64, usize)>);
         let (sources, memory, owner): State = decode_state("Mixture", state)?;
-        if sources.len() != self.sources.len() || memory.served.len() != self.sources.len() {
-            let reason =
-                format!("saved with {} sources, now {}", sources.len(), self.sources.len());
+        let n = self.sources.len();
+        if [sources.len(), memory.served.len(), memory.ended.len()] != [n; 3] {
+            let reason = format!("saved with {} sources, now {n}", sources.len());
             return Err(CoreError::State { owner: "Mixture", reason }.into());
         }
         for ((source, _), state) in self.sources.iter_mut().zip(&sources) {

@@ -107,16 +107,19 @@ impl Pool {
         encode_state(&(self.fingerprint(), &self.visits, memory))
     }
 
-    /// Takes back the visits, and returns the memory.
+    /// Takes back the visits, and returns the memory; nothing is taken where it doesn't fit, for
+    /// which `misfit` gives the reason.
     pub(crate) fn load<T: DeserializeOwned>(
         &mut self,
         owner: &'static str,
         state: &[u8],
+        misfit: impl FnOnce(&T) -> Option<&'static str>,
     ) -> Result<T, BoxError> {
         let (fingerprint, visits, memory): (u64, Vec<u64>, T) = decode_state(owner, state)?;
-        if fingerprint != self.fingerprint() || visits.len() != self.visits.len() {
-            let reason = "it was saved over other prompts".to_owned();
-            return Err(CoreError::State { owner, reason }.into());
+        let same = fingerprint == self.fingerprint() && visits.len() == self.visits.len();
+        let other = (!same).then_some("it was saved over other prompts");
+        if let Some(reason) = other.or_else(|| misfit(&memory)) {
+            return Err(CoreError::State { owner, reason: reason.to_owned() }.into());
         }
         self.visits = visits;
         Ok(memory)

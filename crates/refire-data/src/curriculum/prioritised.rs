@@ -107,7 +107,11 @@ impl Stateful for Prioritised {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("Prioritised", state)?;
+        let prompts = self.pool.len();
+        let misfit = |memory: &Memory| {
+            (memory.rates.len() != prompts).then_some("it holds rates of other prompts")
+        };
+        self.memory = self.pool.load("Prioritised", state, misfit)?;
         Ok(())
     }
 }

@@ -47,7 +47,8 @@ impl CurriculumStage {
 }
 
 /// A curriculum in stages, each in shuffled passes over its own prompts (Light-R1 and Graph-R1 go
-/// from easy to hard so).
+/// from easy to hard so). A pass rate is taken over answers to the stage's own requests: those of an
+/// earlier stage that come late don't count.
 #[derive(Debug, Clone)]
 pub struct Staged {
     pool: Pool,
@@ -63,6 +64,9 @@ struct Memory {
     served: Served,
     /// Pass rates of the stage's last groups, oldest first.
     recent: Vec<f64>,
+    /// Visits of each prompt when the stage began: an answer to an earlier visit comes late, and
+    /// says nothing of this stage.
+    before: Vec<u64>,
 }
 
 impl Staged {
@@ -89,7 +93,8 @@ impl Staged {
             members.push(stage.prompts.iter().map(position).collect::<Result<Vec<_>, _>>()?);
         }
         let arms = Arms::new(members, seed);
-        let memory = Memory { stage: 0, served: arms.served(), recent: Vec::new() };
+        let (recent, before) = (Vec::new(), pool.visits().to_vec());
+        let memory = Memory { stage: 0, served: arms.served(), recent, before };
         let untils = stages.into_iter().map(|stage| stage.until).collect();
         Ok(Self { pool, untils, arms, success, memory })
     }
@@ -100,7 +105,7 @@ impl Staged {
     }
 
     fn advance(&mut self) {
-        let Memory { stage, served, recent } = &mut self.memory;
+        let Memory { stage, served, recent, before } = &mut self.memory;
         if *stage + 1 == self.untils.len() {
             return;
         }
@@ -114,6 +119,7 @@ impl Staged {
         if done {
             *stage += 1;
             recent.clear();
+            *before = self.pool.visits().to_vec();
         }
     }
 }
@@ -129,9 +135,15 @@ impl PromptSource for Staged {
         Ok(requests)
     }
 
-    fn observe(&mut self, _groups: &[Group], scores: &[Vec<Score>]) {
+    fn observe(&mut self, groups: &[Group], scores: &[Vec<Score>]) {
         let Until::PassRate { over, .. } = self.untils[self.memory.stage] else { return };
-        let rates = scores.iter().filter_map(|scores| self.success.rate(scores).mean());
+        let of_stage = |group: &Group| {
+            let at = self.pool.position(group.request.prompt.id);
+            at.is_some_and(|at| group.request.visit >= self.memory.before[at])
+        };
+        let own = groups.iter().zip(scores).filter(|(group, _)| of_stage(group));
+        let rates = own.filter_map(|(_, scores)| self.success.rate(scores).mean());
+        let rates: Vec<f64> = rates.collect();
         self.memory.recent.extend(rates);
         let extra = self.memory.recent.len().saturating_sub(over.max(1));
         self.memory.recent.drain(..extra);
@@ -143,7 +155,14 @@ impl Stateful for Staged {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("Staged", state)?;
+        let (prompts, stages) = (self.pool.len(), self.untils.len());
+        let misfit = |memory: &Memory| {
+            let fits = self.arms.fits(&memory.served)
+                && memory.stage < stages
+                && memory.before.len() == prompts;
+            (!fits).then_some("it was saved with other stages")
+        };
+        self.memory = self.pool.load("Staged", state, misfit)?;
         Ok(())
     }
 }

@@ -137,7 +137,13 @@ impl Stateful for Targeted {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("Targeted", state)?;
+        let prompts = self.pool.len();
+        let misfit = |memory: &Memory| {
+            let known =
+                |(at, (_, batch)): (&usize, &(f64, u64))| *at < prompts && *batch <= memory.batches;
+            (!memory.observed.iter().all(known)).then_some("it observed other prompts or batches")
+        };
+        self.memory = self.pool.load("Targeted", state, misfit)?;
         Ok(())
     }
 }

@@ -40,7 +40,9 @@ impl Stateful for UniformPrompts {
         self.pool.save(&self.served)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.served = self.pool.load("UniformPrompts", state)?;
+        let misfit =
+            |served: &Served| (!self.arms.fits(served)).then_some("it counts other passes");
+        self.served = self.pool.load("UniformPrompts", state, misfit)?;
         Ok(())
     }
 }

@@ -152,7 +152,14 @@ impl Stateful for VarianceSampling {
         self.pool.save(&self.memory)
     }
     fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
-        self.memory = self.pool.load("VarianceSampling", state)?;
+        let prompts = self.pool.len();
+        let misfit = |memory: &Memory| {
+            let fits = memory.scores.len() == prompts
+                && memory.asked.len() == prompts
+                && self.arms.fits(&memory.served);
+            (!fits).then_some("it holds scores of other prompts")
+        };
+        self.memory = self.pool.load("VarianceSampling", state, misfit)?;
         Ok(())
     }
 }

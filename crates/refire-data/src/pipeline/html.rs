@@ -84,6 +84,14 @@ fn details(page: &mut String, stage: &StageReport) {
         number(stage.changed),
         stage.seconds
     );
+    for (reason, count) in &stage.not_applied {
+        let _ = writeln!(
+            page,
+            "<p class=dim>{} passed by unjudged: {}.</p>",
+            number(*count),
+            escape(reason)
+        );
+    }
     if stage.removed.is_empty() {
         return;
     }

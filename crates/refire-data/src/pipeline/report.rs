@@ -16,6 +16,9 @@ pub struct StageReport {
     pub given: u64,
     /// Records changed, among those out.
     pub changed: u64,
+    /// Records the stage doesn't apply to, among those out, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_applied: BTreeMap<String, u64>,
     /// Records removed, by reason.
     pub removed: BTreeMap<String, u64>,
     /// The first removed records of each reason: what was found, and the beginning of the text.

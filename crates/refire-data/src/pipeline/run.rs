@@ -168,6 +168,9 @@ impl Pipeline {
         report.taken += taken as u64;
         report.given += passed.records.len() as u64;
         report.changed += passed.changed as u64;
+        for (reason, count) in passed.not_applied {
+            *report.not_applied.entry(reason.to_owned()).or_default() += count as u64;
+        }
         for removed in &passed.removed {
             report.remove(removed, self.examples);
         }

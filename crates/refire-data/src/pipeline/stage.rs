@@ -1,6 +1,7 @@
 use crate::{DataError, Record};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A record that a stage took out.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +23,20 @@ pub struct Passed {
     pub removed: Vec<Removed>,
     /// How many of `records` were changed.
     pub changed: usize,
+    /// How many of `records` the stage doesn't apply to, by reason.
+    pub not_applied: BTreeMap<&'static str, usize>,
 }
 
 impl Passed {
     /// Takes a record out.
     pub fn remove(&mut self, record: Record, reason: &str, detail: impl Into<String>) {
         self.removed.push(Removed { record, reason: reason.to_owned(), detail: detail.into() });
+    }
+
+    /// Lets a record go on that the stage doesn't apply to.
+    pub fn let_by(&mut self, record: Record, reason: &'static str) {
+        *self.not_applied.entry(reason).or_default() += 1;
+        self.records.push(record);
     }
 }
 

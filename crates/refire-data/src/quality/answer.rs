@@ -45,7 +45,11 @@ pub(super) fn stands_at_end(response: &str, answer: &str) -> bool {
 
 /// True if a text begins with the answer and no longer number or word.
 fn starts_with_answer(text: &str, answer: &str) -> bool {
-    let Some(rest) = text.strip_prefix(answer) else { return false };
+    let Some(mut rest) = text.strip_prefix(answer) else { return false };
+    // `5.50` says 5.5.
+    if answer.contains('.') && answer.ends_with(|c: char| c.is_ascii_digit()) {
+        rest = rest.trim_start_matches('0');
+    }
     let mut next = rest.chars();
     match next.next() {
         None => true,

@@ -107,6 +107,30 @@ impl Cot {
             .or_else(|| self.content(trace))
     }
 
+    /// The rules that need no question: loops, repetition, banned phrases.
+    pub(super) fn check_text(&self, text: &str) -> Option<Rejection> {
+        self.check_turn("", text)
+    }
+
+    /// The same rules on what was said after a question; short turns repeat little behind it.
+    pub(super) fn check_turn(&self, prompt: &str, response: &str) -> Option<Rejection> {
+        let trace = Trace { prompt, response, ..Trace::default() };
+        self.loops(&trace).or_else(|| self.banned(response))
+    }
+
+    /// The rules on a question that has no answer yet.
+    pub(super) fn check_question(&self, prompt: &str, answer: Option<&str>) -> Option<Rejection> {
+        if self.leaks {
+            let marked = answer.and_then(|answer| leaked(prompt, answer));
+            if let Some(marker) = marked {
+                let detail = format!("`{marker}` and the answer in the prompt");
+                return Some(Rejection::new("leak", detail));
+            }
+        }
+        let kind = question_kind(prompt).filter(|_| self.plain_questions)?;
+        Some(Rejection::new("question", format!("{kind:?}")))
+    }
+
     fn form(&self, trace: &Trace<'_>) -> Option<Rejection> {
         if self.think != Think::Ignored {
             match split_thought(trace.response) {
@@ -195,20 +219,12 @@ impl Cot {
     }
 
     fn content(&self, trace: &Trace<'_>) -> Option<Rejection> {
-        if let Some(phrase) = self.banned_phrase(trace.response) {
-            return Some(Rejection::new("banned phrase", format!("`{phrase}`")));
-        }
-        if self.leaks {
-            let marked = trace.answer.and_then(|answer| leaked(trace.prompt, answer));
-            if let Some(marker) = marked {
-                return Some(Rejection::new(
-                    "leak",
-                    format!("`{marker}` and the answer in the prompt"),
-                ));
-            }
-        }
-        let kind = question_kind(trace.prompt).filter(|_| self.plain_questions)?;
-        Some(Rejection::new("question", format!("{kind:?}")))
+        self.banned(trace.response).or_else(|| self.check_question(trace.prompt, trace.answer))
+    }
+
+    fn banned(&self, text: &str) -> Option<Rejection> {
+        let phrase = self.banned_phrase(text)?;
+        Some(Rejection::new("banned phrase", format!("`{phrase}`")))
     }
 
     fn banned_phrase(&self, response: &str) -> Option<String> {

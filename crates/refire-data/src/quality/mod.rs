@@ -10,6 +10,7 @@ mod language;
 mod loops;
 mod profile;
 mod question;
+mod record;
 mod repetition;
 mod structure;
 mod truncation;

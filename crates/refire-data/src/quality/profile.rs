@@ -60,13 +60,29 @@ impl Profile {
     /// The first rule that turns a trace down. The web profiles read prompt and response as one
     /// text, two lines at least.
     pub fn check(&self, trace: &Trace<'_>) -> Option<Rejection> {
-        let whole = || format!("{}\n{}", trace.prompt, trace.response);
         match self {
             Self::Cot(rules) => rules.check(trace),
-            Self::Gopher(rules) => rules.check(&whole()),
-            Self::Repetition(rules) => rules.check(&whole()),
-            Self::C4(rules) => rules.clean(&whole()).err(),
-            Self::FineWeb(rules) => rules.check(&whole()),
+            web => web.check_text(&format!("{}\n{}", trace.prompt, trace.response)),
+        }
+    }
+
+    /// The first rule that turns a text down which has no question: a web page, a document. Of the
+    /// rules for traces those on loops, repetition and banned phrases apply.
+    ///
+    /// ```
+    /// use refire_data::{Cot, FineWeb, Profile};
+    /// let menu = "Home\nShop\nCart\nHelp";
+    /// let rejection = Profile::FineWeb(FineWeb::default()).check_text(menu).unwrap();
+    /// assert_eq!(rejection.rule, "lines that end in a stop");
+    /// assert!(Profile::Cot(Cot::default()).check_text(menu).is_none());
+    /// ```
+    pub fn check_text(&self, text: &str) -> Option<Rejection> {
+        match self {
+            Self::Cot(rules) => rules.check_text(text),
+            Self::Gopher(rules) => rules.check(text),
+            Self::Repetition(rules) => rules.check(text),
+            Self::C4(rules) => rules.clean(text).err(),
+            Self::FineWeb(rules) => rules.check(text),
         }
     }
 }
