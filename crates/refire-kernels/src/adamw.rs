@@ -70,18 +70,3 @@ impl AdamWStep {
         [self.beta1, self.beta2].map(|beta| 1.0 - beta.powi(t))
     }
 }
-
-/// The sum of squares, `[1]`.
-///
-/// ```
-/// use burn::tensor::{Device, Tensor};
-/// let x = Tensor::<1>::from_data([3.0, 4.0], &Device::flex());
-/// assert_eq!(refire_kernels::square_sum(&x).into_scalar::<f32>(), 25.0);
-/// ```
-pub fn square_sum(x: &Tensor<1>) -> Tensor<1> {
-    #[cfg(feature = "flex")]
-    if let Some(sum) = crate::flex::square_sum(x) {
-        return sum;
-    }
-    (x.clone() * x.clone()).sum()
-}

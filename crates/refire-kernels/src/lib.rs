@@ -8,14 +8,16 @@
 //!   in tokens.
 //! - [`LogitRows`]: statistics of rows of logits, and their gradient in the logits' own memory.
 //! - [`rms_norm`] and [`rope`].
-//! - [`adamw`] and [`square_sum`]: an update in one pass over memory, and what clipping needs.
+//! - [`adamw`] and [`square_sum`]: an update in one pass over memory, and what clipping needs;
+//!   [`adamw_master`] is the update of a weight in half precision, by way of its 32-bit master.
 //! - [`add_rows`]: the gradient of an embedding, in place.
 //! - [`add_weight_grad`]: a weight's gradient added to what there is, block by block.
 //! - [`seed`]: a graph's backward pass from a gradient that comes from elsewhere.
 //!
 //! # Which code runs
 //!
-//! With the feature `flex` (CPU), 32-bit tensors on that backend take a kernel: several threads,
+//! With the feature `flex` (CPU), 32-bit tensors on that backend take a kernel, and those in half
+//! precision one of [`adamw_master`] and [`square_sum`]: several threads,
 //! vectors as wide as the machine has, nothing kept for the backward pass that can be made again
 //! cheaply. Every other tensor takes the same operation composed of burn's own: the choice is made
 //! at run time, by the tensor, and never fails. Results don't depend on the number of threads.
@@ -23,6 +25,7 @@
 //! The crate knows no model and no other crate of ours.
 
 mod adamw;
+mod adamw_master;
 mod attention;
 mod error;
 #[cfg(feature = "flex")]
@@ -36,6 +39,7 @@ mod rows;
 mod seed;
 #[cfg(feature = "flex")]
 mod simd;
+mod square_sum;
 mod weight_grad;
 
 /// The same operations composed of burn's own, whatever the tensor: what tensors without a kernel
@@ -48,7 +52,8 @@ pub mod plain {
     pub use crate::rotary::plain as rope;
 }
 
-pub use adamw::{AdamWStep, adamw, square_sum};
+pub use adamw::{AdamWStep, adamw};
+pub use adamw_master::{AdamWMaster, adamw_master};
 pub use attention::{AttentionOptions, Layout, Run, attention};
 pub use error::KernelError;
 pub use gated::{geglu, swiglu};
@@ -58,4 +63,5 @@ pub use norm::rms_norm;
 pub use rotary::{Turns, rope};
 pub use rows::add_rows;
 pub use seed::seed;
+pub use square_sum::square_sum;
 pub use weight_grad::add_weight_grad;

@@ -1,7 +1,6 @@
 use super::PART;
 use super::op::contiguous;
 use crate::AdamWStep;
-use crate::simd::sum_of_squares;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor};
@@ -45,34 +44,61 @@ fn update(
     mean: &mut FlexTensor,
     square: &mut FlexTensor,
 ) {
-    let [first, second] = step.corrections();
-    let (b1, b2, eps) = (step.beta1 as f32, step.beta2 as f32, step.eps as f32);
-    let (r1, r2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
-    let (scale, kept) = (step.grad_scale as f32, (1.0 - step.decay) as f32);
-    let (rate, root) = ((step.rate / first) as f32, second.sqrt().recip() as f32);
+    let factors = Factors::new(step);
     let weights = weight.storage_mut::<f32>().par_chunks_mut(PART);
     let means = mean.storage_mut::<f32>().par_chunks_mut(PART);
     let squares = square.storage_mut::<f32>().par_chunks_mut(PART);
     let grads = grad.storage::<f32>().par_chunks(PART);
     weights.zip(means).zip(squares).zip(grads).for_each(|(((weights, means), squares), grads)| {
-        Arch::new().dispatch(|| {
-            let moments = means.iter_mut().zip(squares.iter_mut());
-            for ((w, (m, v)), g) in weights.iter_mut().zip(moments).zip(grads) {
-                let g = g * scale;
-                *m = *m * b1 + g * r1;
-                *v = *v * b2 + g * g * r2;
-                *w = *w * kept - *m / (v.sqrt() * root + eps) * rate;
-            }
-        });
+        Arch::new().dispatch(|| factors.update(weights, means, squares, grads));
     });
 }
 
-/// The sum of squares; `None` where a kernel can't read the tensor.
-pub(crate) fn square_sum(x: &Tensor<1>) -> Option<Tensor<1>> {
-    let x = whole(x.clone())?;
-    let parts = x.storage::<f32>().par_chunks(PART);
-    let parts = parts.map(|part| f64::from(Arch::new().dispatch(|| sum_of_squares(part))));
-    // Parts are the same for any number of threads, and are added in their order.
-    let sum: f64 = parts.collect::<Vec<f64>>().iter().sum();
-    Some(Tensor::from_primitive::<Flex>(super::op::tensor(vec![sum as f32], [1])))
+/// An update's numbers in 32 bits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Factors {
+    beta1: f32,
+    beta2: f32,
+    /// `1 - beta`.
+    rest1: f32,
+    rest2: f32,
+    eps: f32,
+    scale: f32,
+    kept: f32,
+    rate: f32,
+    root: f32,
+}
+
+impl Factors {
+    pub(super) fn new(step: &AdamWStep) -> Self {
+        let [first, second] = step.corrections();
+        Self {
+            beta1: step.beta1 as f32,
+            beta2: step.beta2 as f32,
+            rest1: (1.0 - step.beta1) as f32,
+            rest2: (1.0 - step.beta2) as f32,
+            eps: step.eps as f32,
+            scale: step.grad_scale as f32,
+            kept: (1.0 - step.decay) as f32,
+            rate: (step.rate / first) as f32,
+            root: second.sqrt().recip() as f32,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn update(
+        &self,
+        weights: &mut [f32],
+        means: &mut [f32],
+        squares: &mut [f32],
+        grads: &[f32],
+    ) {
+        let moments = means.iter_mut().zip(squares);
+        for ((w, (m, v)), g) in weights.iter_mut().zip(moments).zip(grads) {
+            let g = g * self.scale;
+            *m = *m * self.beta1 + g * self.rest1;
+            *v = *v * self.beta2 + g * g * self.rest2;
+            *w = *w * self.kept - *m / (v.sqrt() * self.root + self.eps) * self.rate;
+        }
+    }
 }

@@ -120,7 +120,7 @@ pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let whole = layout.is_contiguous()
         && layout.start_offset() == 0
-        && tensor.bytes().len() == layout.num_elements() * size_of::<f32>();
+        && tensor.bytes().len() == layout.num_elements() * tensor.dtype().size();
     if whole { tensor } else { tensor.to_contiguous() }
 }
 

@@ -1,5 +1,6 @@
+use super::masters::format;
 use burn::tensor::Tensor;
-use refire_kernels::{AdamWStep, adamw};
+use refire_kernels::{AdamWMaster, AdamWStep, adamw, adamw_master};
 use refire_objective::ObjectiveError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 /// w = w (1 - rate * decay) - rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 /// ```
 ///
-/// Loshchilov and Hutter, arXiv 1711.05101. Vectors (norms, biases) are not decayed.
+/// Loshchilov and Hutter, arXiv 1711.05101. Vectors (norms, biases) are not decayed. For a weight
+/// in half precision, moments and a master that the weight is rounded from are kept in 32 bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
@@ -75,7 +77,7 @@ impl AdamW {
     pub(crate) fn reserve<const D: usize>(&mut self, path: &str, weight: &Tensor<D>) {
         if !self.moments.contains_key(path) {
             let count = weight.dims().iter().product::<usize>();
-            let zeros = || Tensor::zeros([count], (&weight.device(), weight.dtype()));
+            let zeros = || Tensor::zeros([count], (&weight.device(), format(weight.dtype())));
             self.moments.insert(path.to_owned(), Moments { mean: zeros(), square: zeros() });
         }
     }
@@ -93,7 +95,37 @@ impl AdamW {
     ) -> Tensor<D> {
         let dims = weight.dims();
         let count = dims.iter().product::<usize>();
-        let step = AdamWStep {
+        let step = self.step::<D>(config, scale, rate);
+        let moments = self.moments.remove(path).map(|Moments { mean, square }| [mean, square]);
+        let (weight, [mean, square]) = adamw(&step, weight.reshape([count]), grad, moments);
+        self.moments.insert(path.to_owned(), Moments { mean, square });
+        weight.reshape(dims)
+    }
+
+    /// As [`update`](Self::update), of a weight in half precision and its master.
+    pub(crate) fn update_master<const D: usize>(
+        &mut self,
+        config: &AdamWConfig,
+        path: &str,
+        (weight, master): (Tensor<D>, Tensor<1>),
+        grad: Tensor<1>,
+        scale: f64,
+        rate: f64,
+    ) -> (Tensor<D>, Tensor<1>) {
+        let dims = weight.dims();
+        let count = dims.iter().product::<usize>();
+        let step = self.step::<D>(config, scale, rate);
+        let zeros = || Moments { mean: master.zeros_like(), square: master.zeros_like() };
+        let Moments { mean, square } = self.moments.remove(path).unwrap_or_else(zeros);
+        let master = AdamWMaster { weight: master, mean, square };
+        let (weight, master) = adamw_master(&step, weight.reshape([count]), grad, master);
+        let AdamWMaster { weight: master, mean, square } = master;
+        self.moments.insert(path.to_owned(), Moments { mean, square });
+        (weight.reshape(dims), master)
+    }
+
+    fn step<const D: usize>(&self, config: &AdamWConfig, scale: f64, rate: f64) -> AdamWStep {
+        AdamWStep {
             beta1: config.beta1,
             beta2: config.beta2,
             eps: config.eps,
@@ -101,10 +133,6 @@ impl AdamW {
             decay: if D == 1 { 0.0 } else { rate * config.weight_decay },
             grad_scale: scale,
             step: self.steps,
-        };
-        let moments = self.moments.remove(path).map(|Moments { mean, square }| [mean, square]);
-        let (weight, [mean, square]) = adamw(&step, weight.reshape([count]), grad, moments);
-        self.moments.insert(path.to_owned(), Moments { mean, square });
-        weight.reshape(dims)
+        }
     }
 }

@@ -1,3 +1,4 @@
+use super::masters::format;
 use crate::ModelError;
 use crate::decoder::{VisitParam, visit_params};
 use crate::nn::is_expert;
@@ -7,7 +8,8 @@ use burn::tensor::{DType, Gradients, Tensor};
 use refire_kernels::square_sum;
 use std::collections::BTreeMap;
 
-/// Accumulated gradients by parameter path, flattened.
+/// Accumulated gradients by parameter path, flattened. Where several in half precision are added,
+/// their sum is in 32 bits.
 #[derive(Debug, Default)]
 pub(crate) struct GradientSum(BTreeMap<String, Tensor<1>>);
 
@@ -25,18 +27,22 @@ impl GradientSum {
         at: &[u32],
         rows: Tensor<2>,
     ) {
+        let dtype = format(rows.dtype());
         let sum = match self.0.remove(path) {
-            Some(sum) => sum.reshape([count, width]),
-            None => Tensor::zeros([count, width], (&rows.device(), rows.dtype())),
+            Some(sum) => sum.cast(dtype).reshape([count, width]),
+            None => Tensor::zeros([count, width], (&rows.device(), dtype)),
         };
-        let sum = refire_kernels::add_rows(sum, at, rows).reshape([count * width]);
+        let sum = refire_kernels::add_rows(sum, at, rows.cast(dtype)).reshape([count * width]);
         self.0.insert(path.to_owned(), sum);
     }
 
     /// Adds to one parameter's gradient.
     pub(crate) fn add(&mut self, path: &str, grad: Tensor<1>) {
         let sum = match self.0.remove(path) {
-            Some(sum) => sum + grad,
+            Some(sum) => {
+                let dtype = format(grad.dtype());
+                sum.cast(dtype) + grad.cast(dtype)
+            }
             None => grad,
         };
         self.0.insert(path.to_owned(), sum);

@@ -8,6 +8,7 @@ mod frozen;
 mod gradients;
 mod handle;
 mod learner;
+mod masters;
 mod moving;
 mod muon;
 mod optimiser;

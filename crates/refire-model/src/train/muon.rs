@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 ///
 /// Jordan et al. 2024, `kellerjordan.github.io/posts/muon`; factor and decay after Moonlight
 /// (Liu et al., arXiv 2502.16982) as torch.optim.Muon has them. The iteration runs in the
-/// weights' precision; torch's in bfloat16.
+/// weights' precision, in 32 bits for weights in half precision, whose masters it updates; torch's
+/// in bfloat16.
 ///
 /// It updates the matrices of the blocks, a fused projection (Phi 3) as one matrix. Embeddings,
 /// heads, norms and biases remain with AdamW, and so do an adapter's matrices unless `adapters`

@@ -2,12 +2,13 @@
 
 use super::Learner;
 use super::adamw::Moments;
+use super::masters::{format, is_half};
 use super::optimiser::Optimiser;
 use crate::decoder::{MapParam, VisitParam, map_params, visit_trained};
 use crate::weights::{NamedTensor, TensorFiles, write_tensors};
 use crate::{Decoder, ModelError};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use refire_objective::Dtype;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ const COUNTERS: &str = "learner.json";
 const MEAN: &str = "mean.";
 const SQUARE: &str = "square.";
 const MOMENTUM: &str = "momentum.";
-const KINDS: [&str; 3] = [MEAN, SQUARE, MOMENTUM];
+const MASTER: &str = "master.";
+const KINDS: [&str; 4] = [MEAN, SQUARE, MOMENTUM, MASTER];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,9 +52,9 @@ pub(super) fn load(learner: &mut Learner, dir: &Path) -> Result<(), ModelError> 
     let file = dir.join(MOMENTS);
     let flat = |name: &str| {
         let path = KINDS.iter().find_map(|kind| name.strip_prefix(kind))?;
-        Some(vec![shapes.0.get(path)?.iter().product()])
+        Some(vec![shapes.0.get(path)?.0.iter().product()])
     };
-    let optimiser = optimiser(read(&file, dir, flat)?, &counters, &file, &learner.device)?;
+    let optimiser = optimiser(read(&file, dir, flat)?, &counters, &shapes, &file, &learner.device)?;
     if counters.optimiser_steps > 0 {
         complete(&optimiser, &shapes, learner, &file)?;
     }
@@ -84,8 +86,9 @@ fn read_decoder(
 ) -> Result<(Shapes, BTreeMap<String, Vec<f32>>), ModelError> {
     let mut shapes = Shapes(BTreeMap::new());
     visit_trained(decoder, &mut shapes);
-    let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.clone()))?;
-    if let Some((name, shape)) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name)) {
+    let weights = read(&dir.join(WEIGHTS), dir, |path| Some(shapes.0.get(path)?.0.clone()))?;
+    if let Some((name, (shape, _))) = shapes.0.iter().find(|(name, _)| !weights.contains_key(*name))
+    {
         let (path, expected) = (dir.join(WEIGHTS), shape.clone());
         return Err(ModelError::MissingTensor { path, tensor: name.clone(), expected });
     }
@@ -121,24 +124,28 @@ fn memory(optimiser: &Optimiser) -> Vec<NamedTensor> {
         [named(MEAN, path, mean), named(SQUARE, path, square)]
     });
     let momenta = optimiser.muon.momenta.iter();
-    moments.chain(momenta.map(|(path, momentum)| named(MOMENTUM, path, momentum))).collect()
+    let momenta = momenta.map(|(path, momentum)| named(MOMENTUM, path, momentum));
+    let masters = optimiser.masters.0.iter().map(|(path, master)| named(MASTER, path, master));
+    moments.chain(momenta).chain(masters).collect()
 }
 
 /// The reverse of [`memory`].
 fn optimiser(
     mut values: BTreeMap<String, Vec<f32>>,
     counters: &Counters,
+    shapes: &Shapes,
     file: &Path,
     device: &Device,
 ) -> Result<Optimiser, ModelError> {
     let paths = |kind: &str| -> Vec<String> {
         values.keys().filter_map(|name| name.strip_prefix(kind).map(str::to_owned)).collect()
     };
-    let (of_adamw, of_muon) = (paths(MEAN), paths(MOMENTUM));
+    let (of_adamw, of_muon, masters) = (paths(MEAN), paths(MOMENTUM), paths(MASTER));
     let mut tensor = |kind: &str, path: &str| match values.remove(&format!("{kind}{path}")) {
         Some(values) => {
-            let n = values.len();
-            Ok(Tensor::<1>::from_data(TensorData::new(values, [n]), device))
+            let (n, dtype) = (values.len(), shapes.0.get(path).map(|(_, dtype)| format(*dtype)));
+            let data = TensorData::new(values, [n]);
+            Ok(Tensor::<1>::from_data(data, (device, dtype.unwrap_or(DType::F32))))
         }
         None => {
             let reason = format!("no `{kind}{path}`");
@@ -155,6 +162,17 @@ fn optimiser(
         let momentum = tensor(MOMENTUM, &path)?;
         optimiser.muon.momenta.insert(path, momentum);
     }
+    for path in masters {
+        if shapes.0.get(&path).is_some_and(|(_, dtype)| !is_half(*dtype)) {
+            let reason = format!(
+                "`{MASTER}{path}` is of weights in half precision: go on with weights in the \
+                 format that they had"
+            );
+            return Err(ModelError::State { path: file.to_owned(), reason });
+        }
+        let master = tensor(MASTER, &path)?;
+        optimiser.masters.0.insert(path, master);
+    }
     Ok(optimiser)
 }
 
@@ -166,7 +184,10 @@ fn complete(
     file: &Path,
 ) -> Result<(), ModelError> {
     let muon = learner.config.muon.as_ref();
-    let missing = shapes.0.iter().find_map(|(path, shape)| {
+    let missing = shapes.0.iter().find_map(|(path, (shape, dtype))| {
+        if is_half(*dtype) && !optimiser.masters.0.contains_key(path) {
+            return Some(("master", path));
+        }
         let (what, found) = if muon.is_some_and(|muon| muon.claims(path, shape.len())) {
             ("momentum (Muon)", optimiser.muon.momenta.contains_key(path))
         } else {
@@ -191,11 +212,12 @@ impl VisitParam for Collect {
     }
 }
 
-struct Shapes(BTreeMap<String, Vec<usize>>);
+/// Shape and format of each parameter.
+struct Shapes(BTreeMap<String, (Vec<usize>, DType)>);
 
 impl VisitParam for Shapes {
     fn visit<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) {
-        self.0.insert(path.to_owned(), tensor.dims().to_vec());
+        self.0.insert(path.to_owned(), (tensor.dims().to_vec(), tensor.dtype()));
     }
 }
 
@@ -208,6 +230,7 @@ impl MapParam for Replace {
     fn map<const D: usize>(&mut self, path: &str, tensor: Tensor<D>) -> Tensor<D> {
         let Some(values) = self.values.remove(path) else { return tensor };
         let data = TensorData::new(values, tensor.dims());
-        Tensor::from_inner(Tensor::from_data(data, &self.device)).require_grad()
+        let like = (&self.device, tensor.dtype());
+        Tensor::from_inner(Tensor::from_data(data, like)).require_grad()
     }
 }
