@@ -82,6 +82,26 @@ fn credit_is_given_as_configured() {
 }
 
 #[test]
+fn a_curriculum_says_which_tiers_count() {
+    let Some(reward) = reward(Credit::Tiers { weights: TierWeights::default() }) else { return };
+    let half = fenced("def square(x): return x * x if x < 3 else 0");
+    let weights = json!({"basic": 0.15, "medium": 0.15, "high": 0.35, "edge": 0.35});
+    for (tiers, expected) in [
+        (json!(["basic"]), 0.15),
+        (json!(["basic", "medium"]), 0.3),
+        (json!(["high", "edge"]), 0.0),
+    ] {
+        let mut meta = tests();
+        meta["tarot"] = json!({"tiers": tiers, "weights": weights});
+        let found = score(&reward, &prompt(meta), &half);
+        assert!((found.total().unwrap() - expected).abs() < 1e-12, "{tiers}: {found:?}");
+    }
+    let mut meta = tests();
+    meta["tarot"] = json!({"tiers": ["basic"]});
+    assert!(matches!(score(&reward, &prompt(meta), &half), Score::Unscorable { .. }));
+}
+
+#[test]
 fn replies_without_a_program_are_wrong() {
     let Some(reward) = reward(Credit::Fraction) else { return };
     let prompt = prompt(tests());

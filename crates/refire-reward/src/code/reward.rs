@@ -2,16 +2,18 @@ use std::sync::Arc;
 
 use refire_core::{BoxError, Prompt, Reward, Score, Scored};
 use refire_sandbox::{Job, Outcome, Sandbox, Suite, TestResult, Verdict};
+use serde::Deserialize;
 
 use super::exact::text_of;
 use super::extract::last_fence;
-use super::{CodeConfig, Credit, Tier};
+use super::{CodeConfig, Credit, Tier, TierWeights};
 use crate::RewardError;
 
 /// Whether the program in a reply passes its prompt's tests.
 ///
 /// The prompt has a [`Suite`] under `tests` in [`Prompt::meta`], and for [`Credit::Tiers`] a list
-/// under `tiers` that says the tier of each test. Programs are Python. They run in a
+/// under `tiers` that says the tier of each test; a curriculum may say which tiers count for now,
+/// and what they are worth, under `tarot`: `{"tiers": [...], "weights": {...}}`. Programs are Python. They run in a
 /// [`Sandbox`], all of a batch at once.
 ///
 /// `tests` is an object, or the text of one. Integers of more than 64 bits stay exact in text only:
@@ -102,10 +104,12 @@ impl CodeReward {
         let text = item.completion.text.as_str();
         let program = if self.fenced { last_fence(text).ok_or(wrong)? } else { text };
         let stop_at_first = self.credit == Credit::PassAll;
-        Ok(Task { job: Job { stop_at_first, ..Job::new(program, task.suite) }, tiers: task.tiers })
+        let job = Job { stop_at_first, ..Job::new(program, task.suite) };
+        Ok(Task { job, tiers: task.tiers, active: task.active })
     }
 
-    fn judge(&self, outcome: &Outcome, tiers: &[Tier]) -> Score {
+    fn judge(&self, outcome: &Outcome, task: &Task) -> Score {
+        let tiers = &task.tiers;
         match &outcome.verdict {
             Verdict::Infra { reason, retry: true } => {
                 return Score::unavailable(reason.clone(), true);
@@ -128,7 +132,10 @@ impl CodeReward {
                         tiers.iter().zip(&outcome.tests).filter(|(t, _)| **t == tier).peekable();
                     own.peek().is_some() && own.all(|(_, test)| *test == TestResult::Passed)
                 };
-                Tier::ALL.into_iter().filter(|tier| holds(*tier)).map(|tier| weights.of(tier)).sum()
+                let of = |active: &Active| (active.tiers.clone(), active.weights);
+                let (active, weights) =
+                    task.active.as_ref().map_or((Tier::ALL.to_vec(), weights), of);
+                active.into_iter().filter(|tier| holds(*tier)).map(|tier| weights.of(tier)).sum()
             }
         };
         value(self.credit, total, passed, fraction)
@@ -138,11 +145,21 @@ impl CodeReward {
 struct Tests {
     suite: Arc<Suite>,
     tiers: Vec<Tier>,
+    active: Option<Active>,
 }
 
 struct Task {
     job: Job,
     tiers: Vec<Tier>,
+    active: Option<Active>,
+}
+
+/// What a curriculum lets count.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Active {
+    tiers: Vec<Tier>,
+    weights: TierWeights,
 }
 
 impl Task {
@@ -167,7 +184,12 @@ impl Task {
             }
             _ => Vec::new(),
         };
-        Ok(Tests { suite: Arc::new(suite), tiers })
+        let active = match (credit, prompt.meta.get("tarot")) {
+            (Credit::Tiers { .. }, Some(active)) => serde_json::from_value(active.clone())
+                .map_err(|error| unreadable("the prompt's `tarot` can't be read", &error))?,
+            _ => None,
+        };
+        Ok(Tests { suite: Arc::new(suite), tiers, active })
     }
 }
 
@@ -190,7 +212,7 @@ impl Reward for CodeReward {
         let jobs: Vec<Job> = tasks.iter().flatten().map(|task| task.job.clone()).collect();
         let mut outcomes = self.sandbox.run_batch(&jobs).into_iter();
         let mut judge = |task: Task| match outcomes.next() {
-            Some(outcome) => self.judge(&outcome, &task.tiers),
+            Some(outcome) => self.judge(&outcome, &task),
             None => Score::unavailable("the sandbox lost a job", true),
         };
         Ok(tasks.into_iter().map(|task| task.map_or_else(|score| score, &mut judge)).collect())
