@@ -22,6 +22,12 @@
 //! cheaply. Every other tensor takes the same operation composed of burn's own: the choice is made
 //! at run time, by the tensor, and never fails. Results don't depend on the number of threads.
 //!
+//! The feature `cube` stands for burn's backends on CubeCL (wgpu, Vulkan, CUDA) and adds no code
+//! today: there are no kernels of ours for them. Their tensors take the composition with the feature
+//! and without it, and burn's own fusion, where its backend has it on, joins neighbouring
+//! elementwise operations; attention is padded there, with all its scores. Which of burn's backends
+//! is compiled in is said by burn's features.
+//!
 //! # What doesn't fit
 //!
 //! No function panics for shapes, labels, indices or numbers. [`attention`] and [`Layout`] return a
