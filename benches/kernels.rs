@@ -5,12 +5,16 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use refire::burn::tensor::{DType, Device, Distribution, Tensor};
+use refire::burn::tensor::activation::log_softmax;
+use refire::burn::tensor::{
+    DType, Device, Distribution, IndexingUpdateOp, Int, Tensor, TensorData,
+};
 use refire::kernels::{
-    AdamWStep, AttentionOptions, LogitRows, LogitStats, Turns, adamw, attention, linear, plain,
-    rms_norm, rope, swiglu,
+    AdamWMaster, AdamWStep, AttentionOptions, LogitRows, LogitStats, Turns, adamw, adamw_master,
+    add_rows, add_weight_grad, attention, geglu, linear, plain, rms_norm, rope, square_sum, swiglu,
 };
 use refire::kernels::{Layout, Run};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -52,6 +56,14 @@ fn elementwise(c: &mut Criterion) {
         [
             ("kernel", &|| step(swiglu(leaf(&gate), leaf(&up)))),
             ("plain", &|| step(plain::swiglu(leaf(&gate), leaf(&up)))),
+        ],
+    );
+    compare(
+        c,
+        "geglu",
+        [
+            ("kernel", &|| step(geglu(leaf(&gate), leaf(&up)))),
+            ("plain", &|| step(plain::geglu(leaf(&gate), leaf(&up)))),
         ],
     );
     let (x, weight) = (random([TOKENS, HIDDEN]), random([HIDDEN]));
@@ -124,20 +136,89 @@ fn heads(c: &mut Criterion) {
     let labels: Vec<u32> = (0..256).map(|i| i * 101 % VOCAB as u32).collect();
     let labels_ref = &labels;
     let ones = || Tensor::ones([256], &Device::flex());
-    let kernel = || {
+    let grads = |all: bool| {
+        let other = || all.then(ones);
+        let (entropy, sum_sq, mean_logprob) = (other(), other(), other());
+        LogitStats { logprobs: ones(), entropy, sum_sq, mean_logprob }
+    };
+    let kernel = |all: bool| {
         // The sum of a copy, which the gradient overwrites.
         let rows = LogitRows::new(logits.clone() + 0.0, labels_ref, &[1.0; 256]);
-        let (entropy, sum_sq, mean_logprob) = (None, None, None);
-        let grads = LogitStats { logprobs: ones(), entropy, sum_sq, mean_logprob };
-        black_box((rows.logprobs(), rows.backward(grads)));
+        let stats = all.then(|| (rows.entropy(), rows.sum_sq(), rows.mean_logprob()));
+        black_box((rows.logprobs(), stats, rows.backward(grads(all))));
     };
-    let composed = || {
-        let max = logits.clone().max_dim(1);
-        let exp = (logits.clone() - max).exp();
-        let sum = exp.clone().sum_dim(1);
-        black_box(exp / sum * ones().unsqueeze_dim::<2>(1));
+    let places: Vec<i64> = labels.iter().map(|label| i64::from(*label)).collect();
+    let places = TensorData::new(places, [256, 1]);
+    let places: Tensor<2, Int> = Tensor::from_data(places, &Device::flex());
+    // The same statistics, and their gradient by burn's autodiff.
+    let composed = |all: bool| {
+        let logits = leaf(&logits);
+        let log_p = log_softmax(logits.clone(), 1);
+        let mut total = log_p.clone().gather(1, places.clone()).sum();
+        if all {
+            let p = log_p.clone().exp();
+            let entropy = (p.clone() * log_p.clone()).sum().neg();
+            total = total + entropy + (p.clone() * p).sum() + log_p.mean_dim(1).sum();
+        }
+        black_box(logits.grad(&total.backward()));
     };
-    compare(c, "logits", [("kernel", &kernel), ("plain, without labels", &composed)]);
+    let name = "logits, log-probability";
+    compare(c, name, [("kernel", &|| kernel(false)), ("plain", &|| composed(false))]);
+    let name = "logits, all statistics";
+    compare(c, name, [("kernel", &|| kernel(true)), ("plain", &|| composed(true))]);
+}
+
+/// Sums of gradients, in place.
+fn sums(c: &mut Criterion) {
+    let grad = random([WIDE * HIDDEN * 8]);
+    compare(
+        c,
+        "square_sum",
+        [
+            ("kernel", &|| {
+                black_box(square_sum(&grad));
+            }),
+            ("plain", &|| {
+                black_box((grad.clone() * grad.clone()).sum());
+            }),
+        ],
+    );
+    let at: Vec<u32> = (0..TOKENS as u32).map(|i| i * 101 % VOCAB as u32).collect();
+    let places: Vec<i64> = at.iter().map(|place| i64::from(*place)).collect();
+    let places: Tensor<1, Int> =
+        Tensor::from_data(TensorData::new(places, [TOKENS]), &Device::flex());
+    let rows = random([TOKENS, HIDDEN]);
+    // Taken and put back, so that nobody else holds it.
+    let embedding = || Cell::new(Some(random::<2>([VOCAB, HIDDEN])));
+    let (a, b) = (embedding(), embedding());
+    compare(
+        c,
+        "add_rows",
+        [
+            ("kernel", &|| a.set(a.take().map(|sum| add_rows(sum, &at, rows.clone())))),
+            ("plain", &|| {
+                let add = |sum: Tensor<2>| {
+                    sum.select_assign(0, places.clone(), rows.clone(), IndexingUpdateOp::Add)
+                };
+                b.set(b.take().map(add));
+            }),
+        ],
+    );
+    let (dy, x) = (random([TOKENS, WIDE]), random([TOKENS, HIDDEN]));
+    let weight = || Cell::new(Some(random::<2>([WIDE, HIDDEN])));
+    let (a, b) = (weight(), weight());
+    compare(
+        c,
+        "add_weight_grad",
+        [
+            ("kernel", &|| {
+                a.set(a.take().map(|sum| add_weight_grad(sum, dy.clone(), x.clone())));
+            }),
+            ("plain", &|| {
+                b.set(b.take().map(|sum| sum + dy.clone().transpose().matmul(x.clone())));
+            }),
+        ],
+    );
 }
 
 fn updates(c: &mut Criterion) {
@@ -165,7 +246,36 @@ fn updates(c: &mut Criterion) {
         });
     });
     group.finish();
+    half(c, &step, grad);
 }
 
-criterion_group!(benches, elementwise, attentions, heads, updates);
+/// A weight in bf16 with its master in 32 bits.
+fn half(c: &mut Criterion, step: &AdamWStep, grad: Tensor<1>) {
+    let grad = grad.cast(DType::BF16);
+    let new = || {
+        let weight = random([WIDE * HIDDEN * 8]).cast(DType::BF16);
+        let master = AdamWMaster::new(&weight);
+        Cell::new(Some((weight, master)))
+    };
+    let (a, b) = (new(), new());
+    let composed = |(weight, master): (Tensor<1>, AdamWMaster)| {
+        let AdamWMaster { weight: exact, mean, square } = master;
+        let wide = grad.clone().cast(DType::F32);
+        let (exact, [mean, square]) = adamw(step, exact, wide, Some([mean, square]));
+        let rounded = exact.clone().cast(weight.dtype());
+        (rounded, AdamWMaster { weight: exact, mean, square })
+    };
+    compare(
+        c,
+        "adamw_master",
+        [
+            ("kernel", &|| {
+                a.set(a.take().map(|(w, master)| adamw_master(step, w, grad.clone(), master)));
+            }),
+            ("adamw between casts", &|| b.set(b.take().map(composed))),
+        ],
+    );
+}
+
+criterion_group!(benches, elementwise, attentions, heads, sums, updates);
 criterion_main!(benches);

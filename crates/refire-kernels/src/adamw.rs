@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::Tensor;
 
 /// One update of AdamW.
@@ -46,7 +47,12 @@ pub fn adamw(
     grad: Tensor<1>,
     moments: Option<[Tensor<1>; 2]>,
 ) -> (Tensor<1>, [Tensor<1>; 2]) {
-    let [mean, square] = moments.unwrap_or_else(|| [grad.zeros_like(), grad.zeros_like()]);
+    let moments = moments.unwrap_or_else(|| [grad.zeros_like(), grad.zeros_like()]);
+    if check::adamw(&weight, &grad, &moments).is_err() {
+        let weight = weight * f64::NAN;
+        return (weight.clone(), [weight.clone(), weight]);
+    }
+    let [mean, square] = moments;
     #[cfg(feature = "flex")]
     let [weight, grad, mean, square] = match crate::flex::adamw(step, [weight, grad, mean, square])
     {

@@ -1,4 +1,4 @@
-use crate::{AdamWStep, adamw};
+use crate::{AdamWStep, adamw, check};
 use burn::tensor::{DType, Tensor};
 
 /// What AdamW keeps of a weight in half precision, all in 32 bits: updates below the weight's own
@@ -63,6 +63,11 @@ pub fn adamw_master(
         Err(inputs) => inputs,
     };
     let dtype = weight.dtype();
+    if check::adamw_master(&weight, &grad, &master).is_err() {
+        let exact = weight.clone().cast(DType::F32) * f64::NAN;
+        let (mean, square) = (exact.clone(), exact.clone());
+        return (weight * f64::NAN, AdamWMaster { weight: exact, mean, square });
+    }
     drop(weight);
     let AdamWMaster { weight, mean, square } = master;
     let grad = grad.cast(weight.dtype());

@@ -10,6 +10,18 @@ pub enum KernelError {
         /// Its parent.
         parent: usize,
     },
+    /// An index that lies beyond what it is an index of.
+    #[error("the {what} of row {row} is {found}, must be below {limit}")]
+    Index {
+        /// What kind of index.
+        what: &'static str,
+        /// Where it stands.
+        row: usize,
+        /// The index.
+        found: u32,
+        /// How many there are.
+        limit: usize,
+    },
     /// Tensors of shapes that don't belong together.
     #[error("{what} has shape {found:?}, expected {expected:?}")]
     Shape {

@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::{Tensor, activation};
 
 /// `silu(gate) * up`, all of one shape: the gated unit of Llama (Shazeer, arXiv 2002.05202).
@@ -21,8 +22,21 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     plain_swiglu(gate, up)
 }
 
-/// [`swiglu`] composed of burn's operations.
+/// [`swiglu`](crate::swiglu) composed of burn's operations.
+///
+/// ```
+/// use burn::tensor::{DType, Device, Tensor};
+/// use refire_kernels::{plain, swiglu};
+/// // 64-bit numbers have no kernel: the function is its composition.
+/// let x = Tensor::<1>::from_data([-1.0, 2.0], (&Device::flex(), DType::F64));
+/// let composed = plain::swiglu(x.clone(), x.clone());
+/// assert_eq!(composed.into_data(), swiglu(x.clone(), x).into_data());
+/// ```
 pub fn plain_swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    if check::alike(&gate, &up).is_err() {
+        let shape = gate.dims();
+        return check::nothing(gate, shape);
+    }
     activation::silu(gate) * up
 }
 
@@ -30,6 +44,15 @@ pub fn plain_swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D>
 ///
 /// ```text
 /// gelu(x) = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+/// ```
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let device = Device::flex();
+/// let gate = Tensor::<1>::from_data([0.0, 1.0, -10.0], &device);
+/// let y = refire_kernels::geglu(gate, Tensor::ones([3], &device));
+/// let expected = Tensor::from_data([0.0, 0.841_192, 0.0], &device);
+/// assert!((y - expected).abs().max().into_scalar::<f32>() < 1e-6);
 /// ```
 pub fn geglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
@@ -40,8 +63,20 @@ pub fn geglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     plain_geglu(gate, up)
 }
 
-/// [`geglu`] composed of burn's operations.
+/// [`geglu`](crate::geglu) composed of burn's operations.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use refire_kernels::{geglu, plain};
+/// let x = Tensor::<1>::from_data([-1.0, 2.0], &Device::flex());
+/// let gap = plain::geglu(x.clone(), x.clone()) - geglu(x.clone(), x);
+/// assert!(gap.abs().max().into_scalar::<f32>() < 1e-6);
+/// ```
 pub fn plain_geglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    if check::alike(&gate, &up).is_err() {
+        let shape = gate.dims();
+        return check::nothing(gate, shape);
+    }
     let x = gate;
     let cube = x.clone() * x.clone() * x.clone();
     let inner = (x.clone() + cube * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();

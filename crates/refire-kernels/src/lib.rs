@@ -22,11 +22,26 @@
 //! cheaply. Every other tensor takes the same operation composed of burn's own: the choice is made
 //! at run time, by the tensor, and never fails. Results don't depend on the number of threads.
 //!
+//! The feature `cube` stands for burn's backends on CubeCL (wgpu, Vulkan, CUDA) and adds no code
+//! today: there are no kernels of ours for them. Their tensors take the composition with the feature
+//! and without it, and burn's own fusion, where its backend has it on, joins neighbouring
+//! elementwise operations; attention is padded there, with all its scores. Which of burn's backends
+//! is compiled in is said by burn's features.
+//!
+//! # What doesn't fit
+//!
+//! No function panics for shapes, labels, indices or numbers. [`attention`] and [`Layout`] return a
+//! [`KernelError`]; the others, which make tensors of tensors only, give NaN in the shape that the
+//! result should have, with a gradient of NaN, on every device: it doesn't go unnoticed, since a
+//! loss or a norm becomes NaN too. The functions of [`check`] tell beforehand, and say what is
+//! wrong. Tensors on different devices or in different formats are burn's to refuse.
+//!
 //! The crate knows no model and no other crate of ours.
 
 mod adamw;
 mod adamw_master;
 mod attention;
+pub mod check;
 mod error;
 #[cfg(feature = "flex")]
 mod flex;

@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 /// One number for each row of logits, `[n]`; also used for the gradients with respect to them.
@@ -44,13 +45,24 @@ pub struct LogitRows<'a> {
 }
 
 impl<'a> LogitRows<'a> {
-    /// Logits, and of each row a label below their number and a temperature above 0.
+    /// Logits, and of each row a label below their number and a temperature above 0. Where they
+    /// don't fit one another ([`check::logit_rows`]), all is NaN.
     pub fn new(logits: Tensor<2>, labels: &'a [u32], temperature: &[f32]) -> Self {
+        let n = logits.dims()[0];
+        if check::logit_rows(&logits, labels, temperature).is_err() {
+            let logits = logits * f64::NAN;
+            let log_sums = check::nothing(logits.clone(), [n]);
+            return Self { logits, labels: &[], inverse: vec![1.0; n], log_sums, known: None };
+        }
         let inverse = temperature.iter().map(|t| f64::from(*t).recip() as f32);
         let inverse: Vec<f32> = inverse.collect();
         #[cfg(feature = "flex")]
         if let Some((log_sums, stats)) = crate::flex::logit_stats(&logits, labels, &inverse) {
             return Self { logits, labels, inverse, log_sums, known: Some(stats) };
+        }
+        if n == 0 {
+            let log_sums = Tensor::zeros([0], (&logits.device(), logits.dtype()));
+            return Self { logits, labels, inverse, log_sums, known: None };
         }
         let z = scaled(&logits, &inverse);
         let max = z.clone().max_dim(1);
@@ -62,6 +74,8 @@ impl<'a> LogitRows<'a> {
     pub fn logprobs(&self) -> Tensor<1> {
         match &self.known {
             Some(known) => known.logprobs.clone(),
+            // No rows, or rows of NaN.
+            None if self.labels.is_empty() => self.log_sums.clone(),
             None => {
                 let labels = indices(self.labels, &self.logits);
                 let found = scaled(&self.logits.clone().gather(1, labels), &self.inverse);
@@ -93,7 +107,11 @@ impl<'a> LogitRows<'a> {
         known: impl Fn(&LogitStats) -> Option<Tensor<1>>,
         compose: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<1> {
-        self.known.as_ref().and_then(known).unwrap_or_else(|| flat(compose(self.log_probs())))
+        let compose = || match self.labels.is_empty() {
+            true => self.log_sums.clone(),
+            false => flat(compose(self.log_probs())),
+        };
+        self.known.as_ref().and_then(known).unwrap_or_else(compose)
     }
 
     /// `log p`, `[n, vocab]`.
@@ -107,8 +125,16 @@ impl<'a> LogitRows<'a> {
     }
 
     /// The gradient with respect to the logits, from those with respect to the statistics. The
-    /// kernel writes it where the logits are, if nobody else holds them.
+    /// kernel writes it where the logits are, if nobody else holds them. NaN where a gradient isn't
+    /// `[n]`.
     pub fn backward(self, grads: LogitStats) -> Tensor<2> {
+        let [n, vocab] = self.logits.dims();
+        if check::logit_grads(n, &grads).is_err() || self.labels.len() != n {
+            return self.logits * f64::NAN;
+        }
+        if n == 0 || vocab == 0 {
+            return self.logits;
+        }
         let coefficients = self.coefficients(&grads);
         let Self { logits, labels, inverse, log_sums, .. } = self;
         #[cfg(feature = "flex")]

@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::{DType, Tensor};
 
 /// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension of `[n, width]` (Zhang and
@@ -23,8 +24,23 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: bool) -> Tens
     plain(x, weight, eps, offset)
 }
 
-/// [`rms_norm`] composed of burn's operations.
+/// [`rms_norm`](crate::rms_norm) composed of burn's operations.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// let device = Device::flex();
+/// let x = Tensor::<2>::from_data([[3.0, -3.0]], &device);
+/// let y = refire_kernels::plain::rms_norm(x, Tensor::ones([2], &device), 0.0, false);
+/// assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, -1.0]);
+/// ```
 pub fn plain(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: bool) -> Tensor<2> {
+    if check::rms_norm(&x, &weight).is_err() {
+        let shape = x.dims();
+        return check::nothing(x, shape);
+    }
+    if x.dims().contains(&0) {
+        return x;
+    }
     let dtype = x.dtype();
     if matches!(dtype, DType::F32 | DType::F64) {
         return composed(x, weight, eps, offset);

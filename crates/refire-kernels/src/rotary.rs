@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Cosines and sines of every token, `[n, pairs]` each.
@@ -8,9 +9,15 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// From tables with one row of `pairs` numbers for each token.
+    /// From tables with one row of `pairs` numbers for each token. Where one of them isn't made of
+    /// whole rows, or they aren't equally long, whatever is turned by them is NaN.
     pub fn new(cos: Vec<f32>, sin: Vec<f32>, pairs: usize, device: &Device, dtype: DType) -> Self {
-        let tokens = cos.len() / pairs.max(1);
+        let tokens = cos.len().checked_div(pairs).unwrap_or(0);
+        let count = tokens * pairs;
+        let (cos, sin) = match [cos.len(), sin.len()] == [count; 2] {
+            true => (cos, sin),
+            false => (vec![f32::NAN; count], vec![f32::NAN; count]),
+        };
         let place =
             |table| Tensor::from_data(TensorData::new(table, [tokens, pairs]), (device, dtype));
         Self { cos: place(cos), sin: place(sin) }
@@ -42,8 +49,24 @@ pub fn rope(x: Tensor<3>, turns: &Turns) -> Tensor<3> {
     plain(x, turns)
 }
 
-/// [`rope`] composed of burn's operations.
+/// [`rope`](crate::rope) composed of burn's operations.
+///
+/// ```
+/// use burn::tensor::{DType, Device, Tensor};
+/// use refire_kernels::{Turns, plain};
+/// let device = Device::flex();
+/// let quarter = Turns::new(vec![0.0], vec![1.0], 1, &device, DType::F32);
+/// let y = plain::rope(Tensor::from_data([[[1.0, 2.0]]], &device), &quarter);
+/// assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [-2.0, 1.0]);
+/// ```
 pub fn plain(x: Tensor<3>, turns: &Turns) -> Tensor<3> {
+    if check::rope(&x, turns).is_err() {
+        let shape = x.dims();
+        return check::nothing(x, shape);
+    }
+    if turns.cos.dims()[1] == 0 || x.dims().contains(&0) {
+        return x;
+    }
     let (pairs, d) = (turns.cos.dims()[1], x.dims()[2]);
     let [cos, sin] = [&turns.cos, &turns.sin].map(|table| table.clone().unsqueeze_dim::<3>(1));
     let low = x.clone().narrow(2, 0, pairs);

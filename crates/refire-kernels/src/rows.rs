@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 /// Adds `rows` `[n, width]` to the rows of `sum` `[count, width]` with these indices: the gradient
@@ -18,6 +19,13 @@ pub fn add_rows(sum: Tensor<2>, indices: &[u32], rows: Tensor<2>) -> Tensor<2> {
         Ok(sum) => return sum,
         Err(inputs) => inputs,
     };
+    if check::add_rows(&sum, indices, &rows).is_err() {
+        let shape = sum.dims();
+        return check::nothing(sum, shape);
+    }
+    if indices.is_empty() || sum.dims().contains(&0) {
+        return sum;
+    }
     let places: Vec<i64> = indices.iter().map(|index| i64::from(*index)).collect();
     let places = TensorData::new(places, [indices.len()]);
     let places: Tensor<1, Int> = Tensor::from_data(places, &sum.device());

@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::Tensor;
 
 /// A number on which to call `backward`, so that the gradient of `y` is `grad`: for going on
@@ -20,5 +21,8 @@ pub fn seed(y: Tensor<2>, grad: Tensor<2>) -> Tensor<1> {
         Ok(number) => return number,
         Err(inputs) => inputs,
     };
+    if check::alike(&y.clone().inner(), &grad).is_err() {
+        return check::nothing(y, [1]);
+    }
     (y * Tensor::from_inner(grad)).sum()
 }

@@ -1,3 +1,4 @@
+use crate::check;
 use burn::tensor::Tensor;
 
 /// `sum + dy^T x`, the gradient of the weight of `y = x W^T`: `sum` `[out, in]`, `dy` `[n, out]`,
@@ -18,5 +19,12 @@ pub fn add_weight_grad(sum: Tensor<2>, dy: Tensor<2>, x: Tensor<2>) -> Tensor<2>
         Ok(sum) => return sum,
         Err(inputs) => inputs,
     };
+    if check::add_weight_grad(&sum, &dy, &x).is_err() {
+        let shape = sum.dims();
+        return check::nothing(sum, shape);
+    }
+    if dy.dims().contains(&0) || x.dims().contains(&0) {
+        return sum;
+    }
     sum + dy.transpose().matmul(x)
 }

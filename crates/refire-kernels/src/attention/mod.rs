@@ -76,7 +76,17 @@ pub fn attention(
     Ok(plain::attention(q, k, v, layout, options))
 }
 
-/// [`attention`] composed of burn's operations.
+/// [`attention`](crate::attention) composed of burn's operations.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use refire_kernels::{AttentionOptions, Layout, plain};
+/// let x = Tensor::<3>::ones([2, 1, 1], &Device::flex());
+/// let options = AttentionOptions { scale: 1.0, window: None, softcap: None };
+/// let y = plain::attention(x.clone(), x.clone(), x, &Layout::rows([2]), &options)?;
+/// assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 1.0]);
+/// # Ok::<(), refire_kernels::KernelError>(())
+/// ```
 ///
 /// # Errors
 /// As for [`attention`].

@@ -39,7 +39,14 @@ const CHUNK_LOGITS: usize = 1 << 22;
 /// logits take no more memory than that gradient where the width is this or more.
 const MIN_CHUNK_ROWS: usize = 512;
 
-/// Rows of logits that exist at a time, for a vocabulary of this size.
+/// Rows of logits that exist at a time, for a vocabulary of this size: as many as make 4 Mi
+/// logits, and at least 512.
+///
+/// ```
+/// use refire_objective::head::chunk_rows;
+/// assert_eq!(chunk_rows(1000), 4194);
+/// assert_eq!(chunk_rows(150_000), 512);
+/// ```
 pub fn chunk_rows(vocab: usize) -> usize {
     (CHUNK_LOGITS / vocab.max(1)).max(MIN_CHUNK_ROWS)
 }
@@ -102,6 +109,22 @@ impl<'a> Head<'a> {
 
     /// Gradients of hidden states and layer from the gradients of the statistics that `needs` names.
     ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use refire_core::Needs;
+    /// use refire_objective::head::{Head, HeadLayer, HeadStats};
+    /// let device = Device::flex();
+    /// let hidden = Tensor::from_data([[1.0, 0.0]], &device);
+    /// let layer = HeadLayer::new(Tensor::zeros([4, 2], &device));
+    /// let head = Head::new(hidden, layer, &[2], &[1.0]);
+    /// let upstream = HeadStats::from_logprobs(Tensor::ones([1], &device));
+    /// let grads = head.backward(Needs::NONE, &upstream, true)?;
+    /// // [j = label] - p_j, times the hidden state.
+    /// let weight = grads.weight.map(|w| w.into_data().iter::<f32>().collect::<Vec<_>>());
+    /// assert_eq!(weight, Some(vec![-0.25, 0.0, -0.25, 0.0, 0.75, 0.0, -0.25, 0.0]));
+    /// # Ok::<(), refire_objective::ObjectiveError>(())
+    /// ```
+    ///
     /// # Errors
     /// As for [`stats`](Self::stats).
     pub fn backward(
@@ -120,6 +143,22 @@ impl<'a> Head<'a> {
     }
 
     /// Statistics and gradients in one walk, where `d loss / d logprob` `[n]` is known.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use refire_core::Needs;
+    /// use refire_objective::head::{Head, HeadLayer};
+    /// let device = Device::flex();
+    /// let layer = HeadLayer::new(Tensor::from_data([[0.0], [3.0_f32.ln()]], &device));
+    /// let head = Head::new(Tensor::ones([1, 1], &device), layer, &[1], &[1.0]);
+    /// // The loss is minus the log-probability, of which 3 / 4 is the probability.
+    /// let of_logprob = Tensor::full([1], -1.0, &device);
+    /// let (stats, grads) = head.stats_and_grads(Needs::NONE, &of_logprob, false)?;
+    /// assert!((stats.logprobs.into_scalar::<f32>() - 0.75_f32.ln()).abs() < 1e-6);
+    /// assert!((grads.hidden.into_scalar::<f32>() + 0.25 * 3.0_f32.ln()).abs() < 1e-6);
+    /// assert!(grads.weight.is_none(), "the layer is frozen");
+    /// # Ok::<(), refire_objective::ObjectiveError>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`stats`](Self::stats).
