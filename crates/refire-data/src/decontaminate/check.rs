@@ -34,6 +34,8 @@ struct Item {
     name: String,
     /// Distinct n-grams; 0 for a short item.
     grams: usize,
+    /// Hash of its text.
+    text: u64,
 }
 
 #[derive(Default)]
@@ -85,6 +87,7 @@ impl Decontaminator {
             benchmark: benchmark.to_owned(),
             name: item.to_owned(),
             grams: grams.len(),
+            text: xxh3_64(text.as_bytes()),
         });
     }
 
@@ -203,12 +206,13 @@ impl Decontaminator {
         text.get(range).unwrap_or_default().to_owned()
     }
 
-    /// A number that changes with the configuration and the items: saved results are valid for it.
+    /// A number that changes with the configuration, the items and their texts: saved results are
+    /// valid for it.
     pub fn version(&self) -> u64 {
         let config = serde_json::to_vec(&self.config).unwrap_or_default();
         self.items.iter().fold(xxh3_64(&config), |hash, item| {
             let name = fold(xxh3_64(item.benchmark.as_bytes()), xxh3_64(item.name.as_bytes()));
-            fold(fold(hash, name), item.grams as u64)
+            fold(fold(hash, name), item.text)
         })
     }
 }
