@@ -77,7 +77,7 @@ pub use pack::{
 };
 pub use pipeline::{
     DecontaminateStage, ExactStage, NearStage, Part, Passed, Pipeline, PipelineReport, Progress,
-    QualityStage, Removed, SentenceStage, Shown, Stage, StageReport, SubstringStage,
+    QualityStage, Removed, SentenceStage, Shown, Stage, StageReport, SubstringStage, TemplateStage,
     filter_map_stage, filter_stage,
 };
 pub use quality::{

@@ -111,3 +111,83 @@ fn coverage_is_the_share_of_the_items_grams() {
     assert_eq!(coverage("a b c d a b c d"), Some(1.0 / 7.0), "a gram counts once");
     assert_eq!(coverage("a b c x d"), None);
 }
+
+/// Every digit another one.
+fn with_other_numbers(text: &str) -> String {
+    text.chars()
+        .map(|c| c.to_digit(10).map_or(c, |d| char::from(b'0' + ((d + 3) % 10) as u8)))
+        .collect()
+}
+
+#[test]
+fn renumbered_items_are_found_within_texts() {
+    let Some(test) = rows("data/gsm8k_test.jsonl") else { return };
+    let test = texts(&test, "question");
+    // N-grams longer than any item: what is left is the comparison of letters.
+    let check = index(&test, ngram(400));
+    let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
+    let bare = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    let mut long = 0;
+    for (at, item) in test.iter().enumerate().filter(|(_, item)| letters(item) >= 60) {
+        let other = with_other_numbers(item);
+        if !item.contains(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        long += 1;
+        let next = with_other_numbers(&test[(at + 1) % test.len()]);
+        let texts = [
+            format!("You are a tutor of mathematics. Answer step by step.\n{other}"),
+            format!("Hello!\nAsk me anything.\n{other}\nThat makes 12.\nThanks a lot!"),
+            format!("Problem 17. {other} Solution. We add 3 and 4, café prices aside."),
+            format!("{other} {next}"),
+        ];
+        for text in &texts {
+            let found = check.check(text).unwrap_or_else(|| panic!("{text}"));
+            let (wanted, got) = (&test[found.item.parse::<usize>().unwrap()], &found.matched);
+            let digits = wanted.contains(|c: char| c.is_ascii_digit());
+            assert_eq!(found.pass == Pass::DigitStripped, digits, "{text}");
+            assert_eq!(bare(wanted).to_lowercase(), bare(got).to_lowercase(), "{text}");
+            assert!(text.contains(got.as_str()));
+        }
+        let inside = format!("Para{} it", other.trim_end_matches(|c: char| !c.is_alphabetic()));
+        let changed = other.replacen(" of ", " off ", 1).replacen(" a ", " any ", 1);
+        let glued = item.starts_with(char::is_alphabetic);
+        assert!(!glued || check.check(&inside).is_none(), "no word begins there: {inside}");
+        assert!(changed == other || check.check(&format!("So: {changed}")).is_none());
+    }
+    assert!(long > 1000, "{long}");
+    println!("{long} renumbered items found in four surroundings each");
+}
+
+/// Train questions alone are looked at above; with solutions, and many in one chat, the letters of
+/// no test item stand in them either.
+#[test]
+fn letters_turn_nothing_else_down() {
+    let (Some(train), Some(test)) = (rows("data/gsm8k_train.jsonl"), rows("data/gsm8k_test.jsonl"))
+    else {
+        return;
+    };
+    let (questions, solutions) = (texts(&train, "question"), texts(&train, "solution"));
+    let check = index(&texts(&test, "question"), ngram(400));
+    let whole: Vec<String> =
+        questions.iter().zip(&solutions).map(|(q, s)| format!("{q}\n{s}")).collect();
+    let chats: Vec<String> = whole.chunks(5).map(|turns| turns.join("\n")).collect();
+    for (name, texts) in [("questions", &questions), ("solved", &whole), ("chats", &chats)] {
+        let report = check.check_all(texts);
+        println!("{name}: {} of {}: {:?}", report.found.len(), report.texts, report.found.first());
+        assert!(report.found.is_empty(), "{name}: {:?}", report.found);
+    }
+}
+
+#[test]
+fn phrases_that_problems_share_are_no_items_within_texts() {
+    let item = "Find the greatest common divisor of 12 and 18.".to_owned();
+    let check = index(&[item], ngram(13));
+    assert!(check.check("Find the greatest common divisor of 40 and 50.").is_some());
+    let text = "First find the greatest common divisor of 40 and 50. Then add them.";
+    assert!(check.check(text).is_none());
+    let eager = DecontaminationConfig { min_letters_within: 24, ..ngram(13) };
+    let item = "Find the greatest common divisor of 12 and 18.".to_owned();
+    let found = index(&[item], eager).check(text).unwrap();
+    assert_eq!(found.matched, "find the greatest common divisor of 40 and 50.");
+}

@@ -1,7 +1,8 @@
 use super::index::Index;
+use super::letters::{Letters, Stripped};
 use super::{Contamination, DecontaminationConfig, DecontaminationReport, Pass};
 use crate::DataError;
-use crate::text::{KeyMap, fold, for_ngrams};
+use crate::text::{fold, for_ngrams};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use xxhash_rust::xxh3::xxh3_64;
@@ -24,8 +25,7 @@ pub struct Decontaminator {
     grams: Index,
     /// Short items by the hash of their words, one index for each length in words.
     short: Vec<(usize, Index)>,
-    /// Items by the hash of their letters.
-    letters: KeyMap<u32>,
+    letters: Letters,
 }
 
 #[derive(Debug, Clone)]
@@ -34,12 +34,14 @@ struct Item {
     name: String,
     /// Distinct n-grams; 0 for a short item.
     grams: usize,
+    /// Hash of its text.
+    text: u64,
 }
 
 #[derive(Default)]
 struct Buffers {
     words: Vec<u64>,
-    letters: Vec<u8>,
+    letters: Stripped,
     /// (item, first word of the gram, gram).
     hits: Vec<(u32, u32, u64)>,
 }
@@ -60,7 +62,7 @@ impl Decontaminator {
             items: Vec::new(),
             grams: Index::default(),
             short: Vec::new(),
-            letters: KeyMap::default(),
+            letters: Letters::default(),
         })
     }
 
@@ -76,15 +78,15 @@ impl Decontaminator {
             self.add_short(&words, number);
         }
         grams.iter().for_each(|gram| self.grams.add(*gram, number));
-        let mut letters = Vec::new();
-        keep_letters(text, &mut letters);
-        if self.config.digit_stripped && letters.len() >= self.config.min_letters {
-            self.letters.entry(xxh3_64(&letters)).or_insert(number);
+        if self.config.digit_stripped {
+            let DecontaminationConfig { min_letters, min_letters_within, .. } = self.config;
+            self.letters.add(text, min_letters, min_letters_within);
         }
         self.items.push(Item {
             benchmark: benchmark.to_owned(),
             name: item.to_owned(),
             grams: grams.len(),
+            text: xxh3_64(text.as_bytes()),
         });
     }
 
@@ -137,13 +139,8 @@ impl Decontaminator {
         if let Some((item, at, length)) = self.short_item(words) {
             return Some(self.found(item, Pass::Whole, self.words_at(text, at, length), 1.0));
         }
-        if !self.letters.is_empty() {
-            keep_letters(text, letters);
-            if let Some(item) = self.letters.get(&xxh3_64(letters)) {
-                return Some(self.found(*item, Pass::DigitStripped, text.to_owned(), 1.0));
-            }
-        }
-        None
+        let (item, passage) = self.letters.find(text, letters)?;
+        Some(self.found(item, Pass::DigitStripped, passage.to_owned(), 1.0))
     }
 
     /// Of the items met, the one with the largest share of its n-grams, if that is enough.
@@ -203,26 +200,13 @@ impl Decontaminator {
         text.get(range).unwrap_or_default().to_owned()
     }
 
-    /// A number that changes with the configuration and the items: saved results are valid for it.
+    /// A number that changes with the configuration, the items and their texts: saved results are
+    /// valid for it.
     pub fn version(&self) -> u64 {
         let config = serde_json::to_vec(&self.config).unwrap_or_default();
         self.items.iter().fold(xxh3_64(&config), |hash, item| {
             let name = fold(xxh3_64(item.benchmark.as_bytes()), xxh3_64(item.name.as_bytes()));
-            fold(fold(hash, name), item.grams as u64)
+            fold(fold(hash, name), item.text)
         })
-    }
-}
-
-/// The letters of a text in lower case, without digits, spaces and marks.
-fn keep_letters(text: &str, letters: &mut Vec<u8>) {
-    letters.clear();
-    if text.is_ascii() {
-        let ascii = text.bytes().filter(u8::is_ascii_alphabetic);
-        letters.extend(ascii.map(|byte| byte.to_ascii_lowercase()));
-        return;
-    }
-    let mut utf8 = [0; 4];
-    for c in text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase) {
-        letters.extend(c.encode_utf8(&mut utf8).bytes());
     }
 }

@@ -18,11 +18,15 @@ pub struct DecontaminationConfig {
     /// An item shorter than an n-gram is found as a whole: anywhere in a text if it has at least
     /// this many words, otherwise only where the whole text equals it.
     pub min_short_words: usize,
-    /// Also compare whole texts with everything but letters left out, as Light-R1: finds items in
-    /// which only the numbers were changed.
+    /// Also compare texts with everything but letters left out, as Light-R1: finds items in which
+    /// only the numbers were changed. Light-R1 compares whole texts; long items are found within
+    /// texts too, behind a system message or in a chat.
     pub digit_stripped: bool,
     /// Items with fewer letters are left out of that comparison, since little is left of them.
     pub min_letters: usize,
+    /// Items with fewer letters are compared with whole texts only: `Find the greatest common
+    /// divisor of … and …` is a phrase that many problems have in common. At least 24.
+    pub min_letters_within: usize,
 }
 
 impl Default for DecontaminationConfig {
@@ -34,6 +38,7 @@ impl Default for DecontaminationConfig {
             min_short_words: 6,
             digit_stripped: true,
             min_letters: 24,
+            min_letters_within: 60,
         }
     }
 }

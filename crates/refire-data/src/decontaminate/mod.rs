@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod index;
+mod letters;
 mod report;
 
 pub use check::Decontaminator;

@@ -9,7 +9,7 @@ pub enum Pass {
     Ngram,
     /// The text holds the whole of a short item.
     Whole,
-    /// They are equal when everything but letters is left out: other numbers at most.
+    /// The text holds the whole item when everything but letters is left out: other numbers at most.
     DigitStripped,
 }
 

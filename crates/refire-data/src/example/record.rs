@@ -16,6 +16,17 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// A history as a [`Writer`](crate::Writer) writes it; `None` for anything else, such as a
+    /// column of another meaning.
+    pub(crate) fn history(value: &Value) -> Option<Vec<Self>> {
+        let known = ["source", "line", "licence"];
+        let origin = |item: &Value| {
+            let plain = item.as_object()?.keys().all(|key| known.contains(&key.as_str()));
+            if plain { serde_json::from_value(item.clone()).ok() } else { None }
+        };
+        value.as_array()?.iter().map(origin).collect()
+    }
+
     /// A transformation by name.
     pub fn step(name: impl Into<String>) -> Self {
         Self { source: name.into(), line: 0, licence: None }

@@ -1,6 +1,6 @@
 //! Records from rows of named columns, and back.
 
-use super::{Content, Example, Kind, Record, message};
+use super::{Content, Example, Kind, Origin, Record, message};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -196,7 +196,12 @@ impl Fields {
             },
             Some(other) => return Err(FieldError::wrong("tools", "a list", &other)),
         };
-        Ok(Record { example, tools, extra: self.0, provenance: Vec::new() })
+        // What an earlier run wrote goes on where it ended.
+        let provenance = self.0.get("provenance").and_then(Origin::history);
+        if provenance.is_some() {
+            self.0.remove("provenance");
+        }
+        Ok(Record { example, tools, extra: self.0, provenance: provenance.unwrap_or_default() })
     }
 }
 

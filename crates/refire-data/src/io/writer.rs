@@ -46,7 +46,8 @@ impl Writer {
         Ok(Self { path, partial, sink, rows: 0, provenance: false })
     }
 
-    /// Also writes each record's history, as the column `provenance`.
+    /// Also writes each record's history, as the column `provenance`; read back, it is the record's
+    /// history again, and what is done next is added to it.
     pub fn with_provenance(mut self) -> Self {
         self.provenance = true;
         self
@@ -55,10 +56,19 @@ impl Writer {
     /// Writes one record.
     ///
     /// # Errors
-    /// When the file can't take it.
+    /// When the file can't take it, or a history would take the place of a column of that name.
     pub fn write(&mut self, record: &Record) -> Result<(), DataError> {
         let mut row = record.to_row();
         if self.provenance {
+            if row.contains_key("provenance") {
+                return Err(DataError::Row {
+                    path: self.path.clone(),
+                    line: self.rows + 1,
+                    field: "provenance".to_owned(),
+                    reason: "is a column of the data, which the history would replace; rename it"
+                        .to_owned(),
+                });
+            }
             let history = serde_json::to_value(&record.provenance).unwrap_or_default();
             row.insert("provenance".to_owned(), history);
         }

@@ -5,6 +5,19 @@ use serde_json::{Value, json};
 
 /// Removes records of which a part overlaps with a benchmark: prompt, response, or the response of
 /// a preference that was rejected.
+///
+/// ```
+/// use refire_data::{DecontaminateStage, DecontaminationConfig, Decontaminator};
+/// use refire_data::{Example, Pipeline, Record};
+/// let mut check = Decontaminator::new(DecontaminationConfig::default())?;
+/// check.add("toy", "q1", "How many pens has Tom?");
+/// let mut pipeline = Pipeline::new(vec![Box::new(DecontaminateStage::new(check))]);
+/// let leak = Record::new(Example::PromptOnly { prompt: "How many pens has Tom?".into() });
+/// pipeline.run([leak], &mut |_| Ok(()))?;
+/// let report = pipeline.stage::<DecontaminateStage>().unwrap().report();
+/// assert_eq!((report.found[0].0, report.found[0].1.item.as_str()), (0, "q1"));
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct DecontaminateStage {
     check: Decontaminator,
@@ -15,6 +28,11 @@ impl DecontaminateStage {
     /// Checks the parts one by one: a leak is often all of one and little of the whole.
     pub fn new(check: Decontaminator) -> Self {
         Self { check, report: DecontaminationReport::default() }
+    }
+
+    /// Every overlap so far, by the position of the record among those that came in.
+    pub fn report(&self) -> &DecontaminationReport {
+        &self.report
     }
 }
 

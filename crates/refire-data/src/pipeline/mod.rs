@@ -8,6 +8,7 @@ mod quality;
 mod report;
 mod run;
 mod stage;
+mod template;
 
 pub use cut::{SentenceStage, SubstringStage};
 pub use decontaminate::DecontaminateStage;
@@ -16,3 +17,4 @@ pub use quality::QualityStage;
 pub use report::{PipelineReport, Shown, StageReport};
 pub use run::{Pipeline, Progress};
 pub use stage::{Passed, Removed, Stage, filter_map_stage, filter_stage};
+pub use template::TemplateStage;

@@ -1,6 +1,6 @@
 use super::Removed;
 use super::html;
-use crate::ReadReport;
+use crate::{Origin, ReadReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -55,7 +55,8 @@ impl StageReport {
         *self.removed.entry(removed.reason.clone()).or_default() += 1;
         let shown = self.examples.entry(removed.reason.clone()).or_default();
         if shown.len() < examples {
-            let origin = removed.record.provenance.first();
+            let read = |origin: &&Origin| origin.line > 0;
+            let origin = removed.record.provenance.iter().rev().find(read);
             shown.push(Shown {
                 id: removed.record.id().to_string(),
                 source: origin.map(|o| format!("{}:{}", o.source, o.line)).unwrap_or_default(),

@@ -1,5 +1,6 @@
-use super::{Passed, PipelineReport, Stage, StageReport};
+use super::{Passed, PipelineReport, Removed, Stage, StageReport};
 use crate::{DataError, ReadReport, Reader, Record};
+use std::any::Any;
 use std::time::Instant;
 
 /// How far a run is.
@@ -31,6 +32,7 @@ pub struct Pipeline {
     report: PipelineReport,
     batch: usize,
     examples: usize,
+    removed: Option<Box<RemovedSink>>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -56,6 +58,9 @@ fn batch<E>(
     Ok(batch)
 }
 
+/// Takes what a stage removes, behind the stage's name.
+type RemovedSink = dyn FnMut(&str, Removed) -> Result<(), DataError>;
+
 /// Takes what comes out.
 type Sink<'a> = dyn FnMut(Record) -> Result<(), DataError> + 'a;
 
@@ -65,7 +70,49 @@ impl Pipeline {
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
         let reports = stages.iter().map(|stage| StageReport::new(stage.name())).collect();
         let report = PipelineReport { stages: reports, ..PipelineReport::default() };
-        Self { stages, report, batch: 4096, examples: 5 }
+        Self { stages, report, batch: 4096, examples: 5, removed: None }
+    }
+
+    /// Gives every record that a stage removes to `sink`, with the stage's name; the report shows a
+    /// few of them only.
+    ///
+    /// ```
+    /// use refire_data::{Example, ExactStage, Part, Pipeline, Record};
+    /// use std::sync::{Arc, Mutex};
+    /// let removed = Arc::new(Mutex::new(Vec::new()));
+    /// let seen = Arc::clone(&removed);
+    /// let mut pipeline = Pipeline::new(vec![Box::new(ExactStage::new(Part::Whole, None))])
+    ///     .with_removed(move |stage, one| {
+    ///         seen.lock().unwrap().push(format!("{stage}: {}", one.reason));
+    ///         Ok(())
+    ///     });
+    /// let record = Record::new(Example::PromptOnly { prompt: "2 + 3?".into() });
+    /// pipeline.run(vec![record.clone(), record], &mut |_| Ok(()))?;
+    /// assert_eq!(*removed.lock().unwrap(), ["exact duplicates: exact duplicate"]);
+    /// # Ok::<(), refire_data::DataError>(())
+    /// ```
+    pub fn with_removed(
+        mut self,
+        sink: impl FnMut(&str, Removed) -> Result<(), DataError> + 'static,
+    ) -> Self {
+        self.removed = Some(Box::new(sink));
+        self
+    }
+
+    /// The first stage of a type, to read what it knows.
+    pub fn stage<S: Stage>(&self) -> Option<&S> {
+        self.stages.iter().find_map(|stage| {
+            let any: &dyn Any = &**stage;
+            any.downcast_ref()
+        })
+    }
+
+    /// As [`stage`](Self::stage), to change or restore it.
+    pub fn stage_mut<S: Stage>(&mut self) -> Option<&mut S> {
+        self.stages.iter_mut().find_map(|stage| {
+            let any: &mut dyn Any = &mut **stage;
+            any.downcast_mut()
+        })
     }
 
     /// Sets the records of a batch, and how many removed ones a reason the report shows.
@@ -142,7 +189,7 @@ impl Pipeline {
             }
             let (start, taken) = (Instant::now(), batch.len());
             let passed = self.stages[at].run(batch)?;
-            batch = self.note(at, taken, start, passed);
+            batch = self.note(at, taken, start, passed)?;
         }
         self.report.given += batch.len() as u64;
         batch.into_iter().try_for_each(sink)
@@ -153,7 +200,7 @@ impl Pipeline {
         for at in 0..self.stages.len() {
             let start = Instant::now();
             let passed = self.stages[at].finish()?;
-            let rest = self.note(at, 0, start, passed);
+            let rest = self.note(at, 0, start, passed)?;
             self.report.stages[at].details = self.stages[at].details();
             if !rest.is_empty() {
                 self.through(at + 1, rest, sink)?;
@@ -162,7 +209,13 @@ impl Pipeline {
         Ok(())
     }
 
-    fn note(&mut self, at: usize, taken: usize, start: Instant, passed: Passed) -> Vec<Record> {
+    fn note(
+        &mut self,
+        at: usize,
+        taken: usize,
+        start: Instant,
+        passed: Passed,
+    ) -> Result<Vec<Record>, DataError> {
         let report = &mut self.report.stages[at];
         report.seconds += start.elapsed().as_secs_f64();
         report.taken += taken as u64;
@@ -174,6 +227,10 @@ impl Pipeline {
         for removed in &passed.removed {
             report.remove(removed, self.examples);
         }
-        passed.records
+        if let Some(sink) = &mut self.removed {
+            let name = self.stages[at].name();
+            passed.removed.into_iter().try_for_each(|removed| sink(name, removed))?;
+        }
+        Ok(passed.records)
     }
 }

@@ -1,6 +1,7 @@
 use crate::{DataError, Record};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::any::Any;
 use std::collections::BTreeMap;
 
 /// A record that a stage took out.
@@ -42,7 +43,7 @@ impl Passed {
 
 /// One step of a [`Pipeline`](crate::Pipeline). Batches come in order, so a stage may remember what
 /// it saw; the work on one record belongs on all threads.
-pub trait Stage {
+pub trait Stage: Any {
     /// Its name in the report.
     fn name(&self) -> &str;
 
@@ -73,7 +74,7 @@ struct FilterMap<F> {
 
 impl<F> Stage for FilterMap<F>
 where
-    F: Fn(Record) -> Result<Record, Box<Removed>> + Sync,
+    F: Fn(Record) -> Result<Record, Box<Removed>> + Sync + 'static,
 {
     fn name(&self) -> &str {
         &self.name

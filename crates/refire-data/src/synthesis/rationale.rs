@@ -130,4 +130,12 @@ impl<F: Fn(&Record, &str) -> f64> Recipe for (RationaleMemory, F) {
         });
         Ok(made.collect())
     }
+
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        self.0.state()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        self.0.restore(state)
+    }
 }

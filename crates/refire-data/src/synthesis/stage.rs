@@ -1,6 +1,9 @@
 use super::Asker;
 use crate::{DataError, Passed, Record, Stage};
-use refire_core::{BoxError, Message, RolloutEngine, SamplingParams};
+use refire_core::{
+    BoxError, CoreError, Message, RolloutEngine, SamplingParams, Stateful, decode_state,
+    encode_state,
+};
 
 /// What a recipe made of a record: new records, or why there is none.
 pub type Made = Result<Vec<Record>, &'static str>;
@@ -20,6 +23,26 @@ pub trait Recipe {
     /// # Errors
     /// When asking fails.
     fn make(&mut self, asker: &mut Asker<'_>, records: &[Record]) -> Result<Vec<Made>, DataError>;
+
+    /// What it remembers from batch to batch, as bytes; none by default.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes back what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When the bytes aren't such a state: by default, when there are any.
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        if state.is_empty() {
+            return Ok(());
+        }
+        let reason = "it was saved by a recipe that remembers".to_owned();
+        Err(CoreError::State { owner: "Recipe", reason }.into())
+    }
 }
 
 type Encode = Box<dyn Fn(&[Message]) -> Result<Vec<u32>, BoxError>>;
@@ -27,8 +50,8 @@ type Encode = Box<dyn Fn(&[Message]) -> Result<Vec<u32>, BoxError>>;
 /// A recipe as a stage: a record becomes what is made of it, or is removed with the reason why
 /// nothing was.
 ///
-/// Rounds of asking are counted over all batches, so that no two draw the same; the count is what a
-/// resumed run needs.
+/// Rounds of asking are counted over all batches, so that no two draw the same. The count, and what
+/// the recipe remembers, are saved state: a resumed stream goes on as one that was never broken.
 pub struct SynthesisStage<R> {
     recipe: R,
     engine: Box<dyn RolloutEngine>,
@@ -64,9 +87,32 @@ impl<R: Recipe> SynthesisStage<R> {
     pub fn round(&self) -> u64 {
         self.round
     }
+
+    /// The recipe, with what it remembers.
+    pub fn recipe(&self) -> &R {
+        &self.recipe
+    }
 }
 
-impl<R: Recipe> Stage for SynthesisStage<R> {
+impl<R: Recipe> Stateful for SynthesisStage<R> {
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        encode_state(&(self.recipe.name(), self.round, self.recipe.state()?))
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        let owner = "SynthesisStage";
+        let (name, round, recipe): (String, u64, Vec<u8>) = decode_state(owner, state)?;
+        if name != self.recipe.name() {
+            let reason = format!("it was saved by `{name}`, this is `{}`", self.recipe.name());
+            return Err(CoreError::State { owner, reason }.into());
+        }
+        self.recipe.restore(&recipe)?;
+        self.round = round;
+        Ok(())
+    }
+}
+
+impl<R: Recipe + 'static> Stage for SynthesisStage<R> {
     fn name(&self) -> &str {
         self.recipe.name()
     }
