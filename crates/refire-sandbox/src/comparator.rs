@@ -34,7 +34,12 @@ pub enum Comparator {
     /// The same lines as often, in any order.
     Unordered,
     /// A Python program that is given the paths of the input, the output and the expected output,
-    /// and accepts by exit status 0, as checkers of contests do. It runs in a sandbox of its own.
+    /// accepts by exit status 0 and refuses by exit status 1, as checkers of contests do. It runs in
+    /// a sandbox of its own.
+    ///
+    /// Any other end, an uncaught exception among them, decides nothing. Then it is asked about the
+    /// expected output: if it accepts that, the output it could not read is wrong; if not, the
+    /// checker is broken, and the verdict is [`Verdict::Infra`](crate::Verdict::Infra).
     Checker {
         /// Its source.
         program: String,

@@ -16,6 +16,8 @@ const SUBMISSIONS: usize = 10_000;
 const BATCH: usize = 500;
 /// Growth of this process that is no leak: allocators keep some.
 const MEMORY_SLACK: u64 = 24 << 20;
+/// Growth of all interpreters that wait, together.
+const ZYGOTE_SLACK: u64 = 8 << 20;
 
 /// `(program, whether it is right)`; one in a hundred takes its limits to the end.
 const PROGRAMS: &[(&str, bool)] = &[
@@ -86,6 +88,21 @@ fn owned() -> Owned {
     }
 }
 
+/// Private memory of the interpreters that wait, which are the children of this process between
+/// batches.
+fn zygotes(census: &Census) -> u64 {
+    let own = std::process::id().to_string();
+    let memory = |pid: &u32| {
+        let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim().trim_end_matches(" kB").to_owned())
+        };
+        (field("PPid:")? == own).then_some(field("RssAnon:")?.parse::<u64>().ok()? << 10)
+    };
+    census.survivors().unwrap().iter().filter_map(memory).sum()
+}
+
 fn check(jobs: &[(Job, bool)], outcomes: &[Outcome]) -> usize {
     let mut infra = 0;
     for ((job, right), outcome) in jobs.iter().zip(outcomes) {
@@ -135,18 +152,24 @@ fn ten_thousand_submissions() {
         let list: Vec<Job> = jobs.iter().map(|(job, _)| job.clone()).collect();
         infra += check(&jobs, &sandbox.run_batch(&list));
         let now = owned();
+        let waiting = zygotes(&census);
         println!(
-            "{:6} submissions, {:.0} s, {now:?}",
+            "{:6} submissions, {:.0} s, {now:?}, zygotes {waiting}",
             (batch + 1) * BATCH,
             start.elapsed().as_secs_f64()
         );
         // The first batches of both kinds load what stays.
         if batch == 4 {
-            first = Some(now);
+            first = Some((now, waiting));
         }
     }
     assert_eq!(infra, 0);
-    let (first, last) = (first.unwrap(), owned());
+    let ((first, first_waiting), last) = (first.unwrap(), owned());
+    let waiting = zygotes(&census);
+    assert!(
+        first_waiting > 0 && waiting < first_waiting + ZYGOTE_SLACK,
+        "{first_waiting} {waiting}"
+    );
     // A worker may be between two judges, with two descriptors each.
     assert!(
         last.descriptors.abs_diff(first.descriptors) <= 4 * warm.workers(),
@@ -165,6 +188,7 @@ fn ten_thousand_submissions() {
         assert_eq!(outcomes.len(), list.len());
         check(&jobs, &outcomes)
     });
+    assert!(killed.load(Ordering::Relaxed) > 0, "nothing was killed from outside");
     println!("{killed:?} processes killed from outside, {infra} of {BATCH} submissions `Infra`");
     drop((warm, fresh));
     assert_eq!(census.survivors().unwrap(), Vec::<u32>::new());

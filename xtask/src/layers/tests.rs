@@ -151,10 +151,20 @@ fn finds_the_word_in_code_only() {
 }
 
 #[test]
-fn only_two_crates_may_hold_it() {
+fn only_two_places_may_hold_it() {
     let hit = |line: &str| Hit { place: "src/a.rs:1".into(), line: line.into() };
     let map = || hit("Mmap::map(&file)");
-    assert!(misplaced("refire-sandbox", &[hit("fork()"), hit("exec()")]).is_empty());
+    let raw = |line: &str| Hit {
+        place: "crates/refire-sandbox/src/linux/raw/spawn.rs:1".into(),
+        line: line.into(),
+    };
+    assert!(misplaced("refire-sandbox", &[raw("fork()"), raw("exec()")]).is_empty());
+    for place in ["linux/watch.rs:1", "raw.rs:1", "python/raw/a.rs:1"] {
+        let place = format!("crates/refire-sandbox/src/{place}");
+        let elsewhere = Hit { place, line: "unsafe { kill(pid) }".into() };
+        let found = misplaced("refire-sandbox", &[raw("fork()"), elsewhere]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
     assert!(misplaced("refire-model", &[map()]).is_empty());
     assert!(misplaced("refire-core", &[]).is_empty());
     assert_eq!(misplaced("refire-model", &[map(), map()]).len(), 2);

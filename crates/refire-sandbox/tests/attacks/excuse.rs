@@ -191,7 +191,7 @@ fn compiled_programs_that_cannot_run() {
         sandbox.run(&Job { language, ..Job::new(program, Arc::clone(&suite)) }).verdict
     };
     if let Verdict::Infra { reason, .. } = run("int main() {}") {
-        assert!(reason.contains("not installed"), "{reason}");
+        assert!(reason.contains("is not installed"), "{reason}");
         println!("skipped: {reason}");
         return;
     }

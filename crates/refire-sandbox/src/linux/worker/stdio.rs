@@ -119,6 +119,9 @@ impl Worker {
     }
 
     /// Asks a checker, which is trusted but reads what is not: so it has a sandbox too.
+    ///
+    /// One that does not decide may be broken, or may have been broken by what it was given to read,
+    /// which must not be an excuse. The expected output, which it has to accept, tells.
     fn check(
         &mut self,
         index: usize,
@@ -126,6 +129,37 @@ impl Worker {
         program: &str,
         output: &[u8],
     ) -> io::Result<Verdict> {
+        let undecided = match self.ask_checker(case, program, output)? {
+            Decision::Accepts => return Ok(Verdict::Passed),
+            Decision::Refuses => {
+                return Ok(Verdict::failed(Some(index), "the checker refused the output"));
+            }
+            Decision::Lost(verdict) => return Ok(verdict),
+            Decision::None(reason) => reason,
+        };
+        Ok(match self.ask_checker(case, program, case.output.as_bytes())? {
+            Decision::Accepts => Verdict::failed(
+                Some(index),
+                format!("the checker could not read the output: {undecided}"),
+            ),
+            Decision::Lost(verdict) => verdict,
+            Decision::Refuses => {
+                let what = "the checker decides nothing, and refuses the expected output";
+                Verdict::infra(format!("{what}: {undecided}"), false)
+            }
+            Decision::None(reason) => Verdict::infra(
+                format!("the checker decides nothing, not even the expected output: {reason}"),
+                false,
+            ),
+        })
+    }
+
+    fn ask_checker(
+        &mut self,
+        case: &StdioCase,
+        program: &str,
+        output: &[u8],
+    ) -> io::Result<Decision> {
         let files = [
             ("input", case.input.as_bytes()),
             ("output", output),
@@ -133,19 +167,25 @@ impl Worker {
         ];
         let script = Script { program, argv: &["input", "output", "expected"], files: &files };
         let ran = self.script(&script, b"")?;
-        Ok(match (ran.refused, ran.over, ran.ended.status.map(exit)) {
-            (None, Over::Ended, Some(Exit::Code(0))) => Verdict::Passed,
-            (None, Over::Ended, Some(Exit::Code(code))) => {
-                Verdict::failed(Some(index), format!("the checker exited with status {code}"))
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let raised = said.contains("Traceback (most recent call last)");
+        let last: String =
+            said.trim_end().lines().last().unwrap_or_default().chars().take(300).collect();
+        let end = match ran.refused {
+            Some(verdict) => verdict,
+            None => match (ran.over, ran.ended.status.map(exit)) {
+                (Over::Ended, Some(Exit::Code(0))) => return Ok(Decision::Accepts),
+                (Over::Ended, Some(Exit::Code(1))) if !raised => return Ok(Decision::Refuses),
+                (over, _) => self.end_verdict(over, ran.ended, ran.killed),
+            },
+        };
+        Ok(match end {
+            Verdict::Infra { .. } => Decision::Lost(end),
+            Verdict::CompileError { reason } => {
+                Decision::None(format!("it is not a program: {reason}"))
             }
-            (Some(Verdict::CompileError { reason }), ..) => {
-                Verdict::infra(format!("the checker is not a program: {reason}"), false)
-            }
-            (Some(other), ..) => other,
-            // What made it loop or crash is what it was given to read.
-            (None, over, _) => {
-                Verdict::failed(Some(index), format!("the checker did not decide: {over:?}"))
-            }
+            Verdict::Crashed { reason } => Decision::None(format!("{reason}; {last}")),
+            other => Decision::None(format!("{}; {last}", other.name())),
         })
     }
 
@@ -193,6 +233,16 @@ impl Worker {
         let (stdout, stderr) = (outputs.stdout.kept, outputs.stderr.kept);
         Ok(Ran { over, ended, killed, refused, stdout, stderr })
     }
+}
+
+/// What a checker says of an output.
+enum Decision {
+    Accepts,
+    Refuses,
+    /// Nothing, for a reason.
+    None(String),
+    /// It was not the checker's doing.
+    Lost(Verdict),
 }
 
 fn keep(all: &mut Vec<u8>, more: &[u8]) {
