@@ -7,8 +7,8 @@ mod learner;
 use learner::*;
 use refire_core::{BatchSource, Group, GroupFilter, Prompt, PromptSource, Score, Stateful};
 use refire_data::{
-    DynamicSampling, Exhausted, HardBuffer, Mixture, ReplayBuffer, ReplayConfig, Schedule, Success,
-    Tarot, TierWeights, UniformPrompts, WarmUpRollouts,
+    DynamicSampling, Exhausted, Mixture, ReplayBuffer, ReplayConfig, Schedule, Success, Tarot,
+    TierWeights, UniformPrompts, WarmUpRollouts,
 };
 use std::collections::BTreeMap;
 
@@ -153,36 +153,6 @@ fn replay_beats_fresh_rollouts_alone() {
     }
 }
 
-/// A learner whose critic starts wrong, and whose updates lose by the critic's squared error: the
-/// fault that warm-up rollouts mend.
-#[test]
-fn warm_up_beats_updates_by_a_wrong_critic() {
-    let prompts = prompts(&[-2.0, -1.0, 0.0], 40);
-    for seed in 0..5 {
-        let run = |warm: u64| {
-            let mut source = WarmUpRollouts::new(UniformPrompts::new(pool(&prompts), seed), warm);
-            let (mut learner, mut critic) = (Learner::new(0.0, seed), 0.0);
-            for _ in 0..40 {
-                let requests = source.next(16).unwrap();
-                let warming = WarmUpRollouts::<UniformPrompts>::is_marked(&requests[0]);
-                let (groups, scores) = learner.answer(&requests);
-                source.observe(&groups, &scores);
-                let totals: Vec<f64> = scores.iter().flatten().filter_map(Score::total).collect();
-                let error = totals.iter().sum::<f64>() / totals.len() as f64 - critic;
-                if !warming {
-                    learner.learn(&scores);
-                    learner.skill -= learner.rate * error * error;
-                }
-                critic += 0.1 * error;
-            }
-            learner.skill
-        };
-        let (with, without) = (run(5 * 16), run(0));
-        println!("WSRL: skill {with:.2} with warm-up, {without:.2} without");
-        assert!(with > without + 0.05, "{with} {without}");
-    }
-}
-
 /// Against the same prompts with all tiers active all the time.
 #[test]
 fn tiers_beat_all_tests_at_once_for_a_weak_policy() {
@@ -216,32 +186,6 @@ fn a_strong_policy_starts_with_hard_tests() {
     .unwrap();
     train(&mut source, Learner::new(3.0, 0), 10, 32);
     assert_eq!(source.schedule(), Some(Schedule::HardFirst));
-}
-
-/// A demonstration of a prompt nobody solves teaches what no reward can.
-#[test]
-fn demonstrations_of_hard_prompts_help_where_rewards_are_silent() {
-    let prompts = prompts(&[6.0, 7.0, 8.0], 40);
-    let mut source =
-        HardBuffer::new(UniformPrompts::new(pool(&prompts), 0), 24, Success::default());
-    let (mut with, mut without) = (Learner::new(-2.0, 0), Learner::new(-2.0, 0));
-    let mut plain = UniformPrompts::new(pool(&prompts), 0);
-    let mut batches = 0;
-    for _ in 0..40 {
-        let requests = source.next(32).unwrap();
-        let (groups, scores) = with.answer(&requests);
-        source.observe(&groups, &scores);
-        with.learn(&scores);
-        if let Some(batch) = source.take() {
-            assert_eq!(batch.len(), 24);
-            batches += 1;
-            with.skill += 0.2;
-        }
-        let (_, scores) = without.answer(&plain.next(32).unwrap());
-        without.learn(&scores);
-    }
-    assert!(batches > 10 && with.skill > without.skill + 2.0, "{batches} {with:?} {without:?}");
-    assert!(source.waiting().len() < 120 && source.gathered() >= 24 * batches);
 }
 
 #[test]

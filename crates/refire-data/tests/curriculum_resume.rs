@@ -8,7 +8,9 @@ use learner::*;
 use refire_core::{
     BatchSource, BoxError, GroupFilter, PromptSource, Stateful, decode_state, encode_state,
 };
-use refire_data::{DynamicSampling, ReplayBuffer, ReplayConfig, Success, UniformPrompts};
+use refire_data::{
+    DynamicSampling, HardBuffer, ReplayBuffer, ReplayConfig, Success, UniformPrompts,
+};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -98,9 +100,10 @@ fn states_of_other_data_are_refused() {
     }
 }
 
-/// What stands around a source: the filter of groups, and the buffer they are replayed from.
+/// What stands around a source: the buffer of hard prompts, the filter of groups, and the buffer they
+/// are replayed from.
 struct Around {
-    source: UniformPrompts,
+    source: HardBuffer<UniformPrompts>,
     filter: DynamicSampling,
     buffer: ReplayBuffer,
     version: u32,
@@ -110,8 +113,9 @@ impl Around {
     fn new(seed: u64) -> Self {
         let config =
             ReplayConfig { capacity: 40, max_staleness: 5, seed, ..ReplayConfig::default() };
+        let inner = UniformPrompts::new(pool(&prompts(&LADDER, 20)), seed);
         Self {
-            source: UniformPrompts::new(pool(&prompts(&LADDER, 20)), seed),
+            source: HardBuffer::new(inner, 5, Success::default()),
             filter: DynamicSampling::new(Success::default()),
             buffer: ReplayBuffer::new(config).unwrap(),
             version: 0,
@@ -127,9 +131,12 @@ impl Around {
         let kept: Vec<bool> =
             groups.iter().zip(&scores).map(|(g, s)| self.filter.keep(g, s).unwrap()).collect();
         self.buffer.observe(&groups, &scores);
+        self.source.observe(&groups, &scores);
         self.version += 1;
         learner.learn(&scores);
-        encode_state(&(requests, kept)).unwrap()
+        let hard: Option<Vec<u64>> =
+            self.source.take().map(|batch| batch.iter().map(|prompt| prompt.id).collect());
+        encode_state(&(requests, kept, hard)).unwrap()
     }
 
     fn replay(&mut self) -> Vec<u8> {
@@ -176,6 +183,44 @@ fn filters_and_buffers_go_on_from_any_half_step() {
 
 const STEPS: usize = 60;
 
+/// What runs in the process under the knife: a source alone, or with what stands around it.
+trait Run: Stateful {
+    fn step(&mut self, learner: &mut Learner, at: usize) -> Vec<u8>;
+}
+
+struct Alone(Box<dyn PromptSource>);
+
+impl Stateful for Alone {
+    fn state(&self) -> Result<Vec<u8>, BoxError> {
+        self.0.state()
+    }
+    fn restore(&mut self, state: &[u8]) -> Result<(), BoxError> {
+        self.0.restore(state)
+    }
+}
+
+impl Run for Alone {
+    fn step(&mut self, learner: &mut Learner, at: usize) -> Vec<u8> {
+        step(&mut *self.0, learner, 8 + at % 9)
+    }
+}
+
+impl Run for Around {
+    /// Shows rollouts and asks for replayed ones in turn.
+    fn step(&mut self, learner: &mut Learner, at: usize) -> Vec<u8> {
+        if at.is_multiple_of(2) { self.show(learner) } else { self.replay() }
+    }
+}
+
+const AROUND: &str = "replay, dynamic sampling and hard prompts";
+
+fn under_the_knife(name: &str) -> Box<dyn Run> {
+    match ALL.iter().find(|(known, _)| *known == name) {
+        Some((_, build)) => Box::new(Alone(build(&prompts(&LADDER, 20), 1))),
+        None => Box::new(Around::new(1)),
+    }
+}
+
 /// What the process under the knife does: one step after another, each noted before its state is
 /// saved. Not a test by itself.
 #[test]
@@ -184,8 +229,7 @@ fn child() {
     let Some(folder) = std::env::var_os("REFIRE_KILL_FOLDER") else { return };
     let folder = Path::new(&folder);
     let name = std::env::var("REFIRE_KILL_SOURCE").unwrap();
-    let build = ALL.iter().find(|(known, _)| *known == name).unwrap().1;
-    let (mut source, mut learner) = (build(&prompts(&LADDER, 20), 1), Learner::new(-1.0, 1));
+    let (mut source, mut learner) = (under_the_knife(&name), Learner::new(-1.0, 1));
     let mut first = 0;
     if let Ok(saved) = std::fs::read(folder.join("state")) {
         let (step, skill, state): (usize, f64, Vec<u8>) = decode_state("child", &saved).unwrap();
@@ -195,7 +239,7 @@ fn child() {
     let mut notes =
         std::fs::OpenOptions::new().create(true).append(true).open(folder.join("notes")).unwrap();
     for at in first..STEPS {
-        let served = xxhash_rust::xxh3::xxh3_64(&step(&mut *source, &mut learner, 8 + at % 9));
+        let served = xxhash_rust::xxh3::xxh3_64(&source.step(&mut learner, at));
         notes.write_all(format!("{at} {served}\n").as_bytes()).unwrap();
         let state = encode_state(&(at + 1, learner.skill, source.state().unwrap())).unwrap();
         std::fs::write(folder.join("new"), state).unwrap();
@@ -206,10 +250,11 @@ fn child() {
 
 #[test]
 fn processes_killed_at_any_time_go_on() {
-    for (index, (name, build)) in ALL.iter().enumerate() {
-        let (mut source, mut learner) = (build(&prompts(&LADDER, 20), 1), Learner::new(-1.0, 1));
+    let names = ALL.iter().map(|(name, _)| *name).chain([AROUND]);
+    for (index, name) in names.enumerate() {
+        let (mut source, mut learner) = (under_the_knife(name), Learner::new(-1.0, 1));
         let expected: Vec<u64> = (0..STEPS)
-            .map(|at| xxhash_rust::xxh3::xxh3_64(&step(&mut *source, &mut learner, 8 + at % 9)))
+            .map(|at| xxhash_rust::xxh3::xxh3_64(&source.step(&mut learner, at)))
             .collect();
         let folder = tempfile::tempdir().unwrap();
         let notes = || std::fs::read_to_string(folder.path().join("notes")).unwrap_or_default();

@@ -49,6 +49,21 @@ impl BanditConfig {
 /// advantages normalised within their groups; `Q(c) <- alpha r(c) + (1 - alpha) Q(c)`, categories
 /// that weren't asked keep their value; `p(c)` is the softmax of `Q / temperature`. For binary
 /// rewards `E|advantage| = 2 sqrt(p (1 - p))`, largest where half of the answers are right.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Bandit, BanditConfig, Pool};
+/// let prompt = |id: u64| {
+///     let mut prompt = Prompt { id, ..Prompt::default() };
+///     prompt.meta.insert("category".to_owned(), ["sums", "proofs"][id as usize % 2].into());
+///     prompt
+/// };
+/// let pool = Pool::new((0..6).map(prompt).collect(), 8, SamplingParams::default())?;
+/// let mut bandit = Bandit::new(pool, BanditConfig::default())?;
+/// assert_eq!(bandit.next(4)?.len(), 4);
+/// assert_eq!(bandit.arms(), [("proofs", 0.0, 0.5), ("sums", 0.0, 0.5)]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Bandit {
     config: BanditConfig,

@@ -65,6 +65,19 @@ impl DriveConfig {
 /// then few hard prompts with large groups, where after some passes only the hardest stay, again
 /// and again. Prompts that are sometimes solved go before those that never were: of these nothing
 /// can be learned yet.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Drive, DriveConfig, Pool};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let config = DriveConfig { first_requests: 6, least: 2, ..DriveConfig::default() };
+/// let mut source = Drive::new(pool, config)?;
+/// assert!(source.next(6)?.iter().all(|request| request.n == 8));
+/// assert_eq!(source.next(1)?[0].n, 64, "the second stage");
+/// assert_eq!(source.kept().len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Drive {
     config: DriveConfig,

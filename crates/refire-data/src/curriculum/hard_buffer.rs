@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 /// and what is left over waits for the next.
 ///
 /// A prompt waits once, however often it failed. The buffer is part of the saved state.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{HardBuffer, Pool, Success, UniformPrompts};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let mut source = HardBuffer::new(UniformPrompts::new(pool, 0), 1, Success::default());
+/// let request = source.next(1)?.remove(0);
+/// let group = refire_core::Group { request, completions: Vec::new() };
+/// source.observe(&[group], &[vec![refire_core::Score::value(0.0)]]);
+/// assert_eq!(source.take().unwrap().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct HardBuffer<S> {
     inner: S,

@@ -32,6 +32,25 @@ pub fn mixture_weights(sizes: &[f64], temperature: f64) -> Vec<f64> {
 /// Several sources in fixed proportions, by deficit round robin: each request goes to the source
 /// that is farthest behind its share, so after any number of requests no source is more than one
 /// off (but for rounding and exhausted sources). No draw is random.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Exhausted, Mixture, Pool, UniformPrompts};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let other = vec![Prompt { id: 9, ..Prompt::default() }];
+/// let other = Pool::new(other, 8, SamplingParams::default())?;
+/// let mut source = Mixture::new(
+///     vec![
+///         (Box::new(UniformPrompts::new(pool, 0)), 0.75),
+///         (Box::new(UniformPrompts::new(other, 0)), 0.25),
+///     ],
+///     Exhausted::GoOn,
+/// )?;
+/// source.next(8)?;
+/// assert_eq!(source.served(), [6, 2]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 pub struct Mixture {
     sources: Vec<(Box<dyn PromptSource>, f64)>,
     exhausted: Exhausted,

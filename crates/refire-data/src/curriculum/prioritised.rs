@@ -38,6 +38,17 @@ impl PrioritisedConfig {
 /// Kimi k1.5's prioritised sampling (arXiv 2501.12599): a prompt is drawn with probability
 /// proportional to `1 - success rate`, so what is solved makes room for what isn't. With
 /// replacement.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Pool, Prioritised, PrioritisedConfig};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let mut source = Prioritised::new(pool, PrioritisedConfig::default())?;
+/// assert_eq!(source.weights(), [1.0; 6], "nothing is solved yet");
+/// assert_eq!(source.next(4)?.len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Prioritised {
     config: PrioritisedConfig,

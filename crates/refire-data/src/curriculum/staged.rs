@@ -49,6 +49,19 @@ impl CurriculumStage {
 /// A curriculum in stages, each in shuffled passes over its own prompts (Light-R1 and Graph-R1 go
 /// from easy to hard so). A pass rate is taken over answers to the stage's own requests: those of an
 /// earlier stage that come late don't count.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{CurriculumStage, Pool, Staged, Success, Until};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let stage = |prompts| CurriculumStage { prompts, until: Until::Requests { count: 2 } };
+/// let stages = vec![stage(vec![0, 1]), stage(vec![2, 3, 4, 5])];
+/// let mut source = Staged::new(pool, stages, Success::default(), 0)?;
+/// assert!(source.next(2)?.iter().all(|request| request.prompt.id < 2));
+/// assert!(source.next(4)?.iter().all(|request| request.prompt.id >= 2));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Staged {
     pool: Pool,

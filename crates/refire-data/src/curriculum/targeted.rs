@@ -55,6 +55,19 @@ impl TargetedConfig {
 
 /// DOTS (Sun et al., arXiv 2506.05316): predicts every prompt's pass rate from those observed, and
 /// draws without replacement by softmax of `-|rate - target| / temperature`.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{KernelPredictor, Pool, Targeted, TargetedConfig};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let difficulties = (0..6).map(|at| vec![f64::from(at)]).collect();
+/// let predictor = KernelPredictor::new(difficulties, 1.0, 1e-3)?;
+/// let mut source = Targeted::new(pool, predictor, TargetedConfig::default())?;
+/// assert_eq!(source.predicted(), [0.5; 6], "nothing was observed yet");
+/// assert_eq!(source.next(4)?.len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Targeted {
     config: TargetedConfig,

@@ -125,6 +125,19 @@ impl Schedule {
 /// The portfolio measures the policy on its first `probe` groups with all tiers active, and then
 /// goes easy first below the pass rate `strong` and hard first above: weak models gain from easy
 /// tests, strong ones waste time on them.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Pool, Schedule, Success, Tarot, TierWeights, UniformPrompts};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let inner = UniformPrompts::new(pool, 0);
+/// let (schedule, weights) = (Schedule::EasyFirst, TierWeights::default());
+/// let mut source = Tarot::new(inner, schedule, weights, 100, Success::default())?;
+/// let request = &source.next(1)?[0];
+/// assert_eq!(request.prompt.meta["tarot"]["tiers"][0], "basic");
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Tarot<S> {
     inner: S,

@@ -53,6 +53,17 @@ impl VarianceConfig {
 /// MMR1's mixture (arXiv 2509.21268): `floor(n * mixture)` prompts drawn by their variance score,
 /// the others uniformly. Scores are refreshed by what is observed; a prompt that was never seen
 /// counts as the best one seen.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Pool, VarianceConfig, VarianceSampling};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let mut source = VarianceSampling::new(pool, VarianceConfig::default())?;
+/// assert_eq!(source.weights(), [1.0; 6], "nothing was seen yet");
+/// assert_eq!(source.next(4)?.len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct VarianceSampling {
     config: VarianceConfig,

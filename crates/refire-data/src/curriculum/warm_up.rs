@@ -5,6 +5,17 @@ use refire_core::{
 /// WSRL's warm-up (Zhou et al., arXiv 2412.07762): the first `requests` carry
 /// `meta["warm_up"] = true`. Their rollouts, by the policy as it starts, fill a replay buffer and
 /// set a critic right before the first update; offline data isn't kept.
+///
+/// ```
+/// use refire_core::{Prompt, PromptSource, SamplingParams};
+/// use refire_data::{Pool, UniformPrompts, WarmUpRollouts};
+/// let prompts = (0..6).map(|id| Prompt { id, ..Prompt::default() }).collect();
+/// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
+/// let mut source = WarmUpRollouts::new(UniformPrompts::new(pool, 0), 3);
+/// assert_eq!(source.next(8)?.len(), 3, "a batch is all warm-up or none");
+/// assert_eq!(source.next(8)?.len(), 8);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct WarmUpRollouts<S> {
     inner: S,

@@ -5,6 +5,13 @@ use std::borrow::Cow;
 
 /// C4's rules (Raffel et al., arXiv 1910.10683), as datatrove has them: lines go, or the whole text.
 /// What turns a whole text down is looked for in the lines that stay.
+///
+/// ```
+/// use refire_data::C4;
+/// let rules = C4 { min_sentences: 1, ..C4::default() };
+/// assert_eq!(rules.clean("Home\nIt rained for two days.").unwrap(), "It rained for two days.");
+/// assert_eq!(C4::default().clean("Home").unwrap_err().rule, "sentences");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct C4 {

@@ -28,6 +28,17 @@ pub struct Trace<'a> {
 
 /// Rules for reasoning traces, the `cot` profile. None asks for letters or forbids braces: formulas
 /// are what traces are made of.
+///
+/// ```
+/// use refire_data::{Cot, Trace};
+/// let trace = Trace {
+///     prompt: "How many pens has Tom if he buys two and then three?",
+///     response: "He has 2 + 3 = 5 pens.",
+///     answer: Some("6"),
+///     ..Trace::default()
+/// };
+/// assert_eq!(Cot::default().check(&trace).unwrap().rule, "answer");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cot {

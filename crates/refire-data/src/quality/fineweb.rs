@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// What FineWeb added to Gopher's and C4's rules (Penedo et al., arXiv 2406.17557).
+///
+/// ```
+/// use refire_data::FineWeb;
+/// assert_eq!(FineWeb::default().check("").unwrap().rule, "empty");
+/// assert!(FineWeb::default().check("It rained for two days and nobody went out at all.").is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FineWeb {

@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 /// Words are runs of letters and digits, and single marks; datatrove splits with spaCy, which
 /// agrees on most texts: of 3,000 solutions of GSM8K behind their questions datatrove 0.10.1 turns
 /// down 92.9 %, these rules 94.2 %.
+///
+/// ```
+/// use refire_data::Gopher;
+/// assert_eq!(Gopher::default().check("Click here").unwrap().rule, "words");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gopher {

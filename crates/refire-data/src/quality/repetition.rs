@@ -6,6 +6,12 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Gopher's rules on repetition (Rae et al., arXiv 2112.11446, table A1), as datatrove has them.
+///
+/// ```
+/// use refire_data::Repetition;
+/// let again = "The same line.\n".repeat(9);
+/// assert_eq!(Repetition::default().check(&again).unwrap().rule, "repeated lines");
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Repetition {
