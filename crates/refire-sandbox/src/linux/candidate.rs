@@ -60,7 +60,8 @@ impl<'a> Running<'a> {
     /// Whether it ends within a time, in milliseconds.
     pub(super) fn ends_within(&self, milliseconds: i64) -> bool {
         let mut waiting = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let time = rustix::event::Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
+        let (tv_sec, tv_nsec) = (milliseconds / 1000, milliseconds % 1000 * 1_000_000);
+        let time = rustix::event::Timespec { tv_sec, tv_nsec };
         retry(|| poll(&mut waiting, Some(&time))).is_ok_and(|ready| ready > 0)
     }
 

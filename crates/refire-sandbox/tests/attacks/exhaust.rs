@@ -66,6 +66,19 @@ fn many_processes_share_the_memory() {
     ends_as(program, &Verdict::MemoryLimit);
 }
 
+/// What the kernel killed for one job is not held against the next.
+#[test]
+fn memory_is_each_jobs_own() {
+    let hog = "import os\nfor _ in range(8):\n    if os.fork() == 0:\n        x = b'x' * (100 << 20)\n        while True: pass\nwhile True: pass";
+    let Some(sandbox) = tight(&Verdict::MemoryLimit) else { return };
+    for _ in 0..3 {
+        let first = outcome(&sandbox, hog, &add_suite()).verdict;
+        assert!(matches!(first, Verdict::MemoryLimit | Verdict::Timeout { .. }), "{first:?}");
+        let next = outcome(&sandbox, "import os\nos._exit(3)", &add_suite()).verdict;
+        assert!(matches!(next, Verdict::Crashed { .. }), "{next:?}");
+    }
+}
+
 /// Pages that a process has shared and no longer looks at, and sockets that nobody reads, are
 /// memory too.
 #[test]

@@ -101,15 +101,16 @@ impl Worker {
     /// A judge that ended without a word: it met its limits over what the submission returned, or
     /// somebody killed it.
     fn silent_judge(report: &Report, ends: &Ends) -> Verdict {
-        let nobodys = Verdict::infra("the judge ended without a verdict", true);
+        let nobodys =
+            |how: &str| Verdict::infra(format!("the judge ended without a verdict: {how}"), true);
         let how = match ends.judge.status.map(exit) {
-            _ if ends.judge_killed => return nobodys,
-            None => return nobodys,
+            _ if ends.judge_killed => return nobodys("it did not end in time"),
+            None => return nobodys("nobody knows how"),
             Some(Exit::Signal(libc::SIGXCPU)) => return Verdict::Timeout { clock: Clock::Cpu },
             // A judge sends itself none of these.
-            Some(Exit::Signal(libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP)) => {
-                return nobodys;
-            }
+            Some(Exit::Signal(
+                signal @ (libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP),
+            )) => return nobodys(&format!("it was sent signal {signal}")),
             Some(Exit::Signal(signal)) => format!("signal {signal}"),
             Some(Exit::Code(code)) => format!("status {code}"),
         };
@@ -119,7 +120,7 @@ impl Worker {
             let reason = format!("the judge ended with {how} over what the submission returned");
             Verdict::failed(None, reason)
         } else {
-            nobodys
+            nobodys(&how)
         }
     }
 
@@ -199,7 +200,7 @@ impl Worker {
 
 /// How long a judge may take to end: one that closed its line is on its way out.
 fn patience(over: Over) -> Duration {
-    if over == Over::Closed { 5 * GRACE } else { GRACE / 3 }
+    if over == Over::Closed { 10 * GRACE } else { GRACE / 3 }
 }
 
 /// How the processes of a run ended.
