@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+mod network;
+
 use refire::burn::tensor::Device;
 use refire::core::{
     BoxError, Group, Preference, Prompt, PromptSource, Reward, SamplingParams, Score,
@@ -14,7 +16,7 @@ use refire::grpo::control::{
 };
 use refire::grpo::loss::{ExpertLoss, MuSchedule};
 use refire::grpo::{Chord, ChordConfig, PolicyLossConfig, Recipe, preset};
-use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama, ValueLearner};
+use refire::model::{Learner, LearnerConfig, ValueLearner};
 use refire::objective::Policy;
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::sft::input::{MaskedRows, MaskedThoughtConfig, Replacement};
@@ -50,18 +52,7 @@ pub(crate) fn problems() -> Vec<Problem> {
 }
 
 pub(crate) fn learner(max_grad_norm: Option<f64>) -> Learner {
-    let codec = codec();
-    let shape = TinyLlama {
-        vocab_size: codec.vocab_size(),
-        hidden_size: 32,
-        intermediate_size: 48,
-        end_token: codec.end_token(),
-        ..TinyLlama::default()
-    };
-    let mut config = shape.config();
-    // Wide enough that samples differ and some are right by chance.
-    config.initializer_range = 0.15;
-    let decoder = Decoder::init(&config, 7, &Device::flex());
+    let decoder = network::network(codec(), &Device::flex());
     let defaults = LearnerConfig::default();
     Learner::new(decoder, LearnerConfig { max_grad_norm, shards: 2, ..defaults })
 }

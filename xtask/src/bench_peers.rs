@@ -1,5 +1,5 @@
-//! `cargo xtask bench-peers`: the same work in refire and in PyTorch, transformers, TRL and llama.cpp, in turns
-//! on this machine.
+//! `cargo xtask bench-peers`: the same work in refire and in PyTorch, transformers, TRL and
+//! llama.cpp, in turns on this machine.
 
 mod bandwidth;
 mod run;
@@ -66,7 +66,7 @@ pub(crate) fn run(metadata: &Metadata, options: &Options) -> Result<(), Error> {
         missed.extend(outcome.missed());
         if target.reads_weights {
             let copies = Side { program: ours.clone(), before: None, work: &["bandwidth"] };
-            let share = Share::of(&runs, &copies.run()?);
+            let share = Share::of(outcome.rate(), &copies.run()?);
             println!("{:<24} {share}", "");
             missed.extend(share.missed(target.name));
         }

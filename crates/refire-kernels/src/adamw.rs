@@ -48,7 +48,7 @@ pub fn adamw(
     moments: Option<[Tensor<1>; 2]>,
 ) -> (Tensor<1>, [Tensor<1>; 2]) {
     let moments = moments.unwrap_or_else(|| [grad.zeros_like(), grad.zeros_like()]);
-    if check::adamw(&weight, &grad, &moments).is_err() {
+    if check::adamw(&weight, &grad, moments.each_ref()).is_err() {
         let weight = weight * f64::NAN;
         return (weight.clone(), [weight.clone(), weight]);
     }

@@ -104,7 +104,7 @@ pub fn add_weight_grad(sum: &Tensor<2>, dy: &Tensor<2>, x: &Tensor<2>) -> Result
 pub fn adamw(
     weight: &Tensor<1>,
     grad: &Tensor<1>,
-    moments: &[Tensor<1>; 2],
+    moments: [&Tensor<1>; 2],
 ) -> Result<(), KernelError> {
     shape("the gradient", grad.dims(), weight.dims())?;
     shape("the mean", moments[0].dims(), weight.dims())?;
@@ -121,8 +121,7 @@ pub fn adamw_master(
     master: &AdamWMaster,
 ) -> Result<(), KernelError> {
     shape("the master", master.weight.dims(), weight.dims())?;
-    let moments = [&master.mean, &master.square].map(Tensor::clone);
-    adamw(weight, grad, &moments)
+    adamw(weight, grad, [&master.mean, &master.square])
 }
 
 fn shape<const D: usize>(

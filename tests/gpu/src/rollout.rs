@@ -1,15 +1,19 @@
 //! A step of reinforcement learning as a user would run it: prompts, completions, rewards, updates.
 
+#[path = "../../common/network.rs"]
+mod network;
+
 use crate::compare::{self, BACKWARD};
 use crate::tally::Tally;
 use crate::training::{options, read};
+use network::network;
 use refire::burn::module::Module;
 use refire::burn::tensor::Device;
 use refire::core::{
     BoxError, Callback, Control, Event, SamplingParams, Score, Stateful, reward_fn,
 };
 use refire::grpo::{PolicyLossConfig, Recipe, preset};
-use refire::model::{Decoder, Dtype, Learner, TinyLlama, ValueLearner, save_weights};
+use refire::model::{Dtype, Learner, ValueLearner, save_weights};
 use refire::objective::Policy;
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use refire::tasks::countdown::{Codec, Config, Prompts};
@@ -87,16 +91,7 @@ fn train(device: &Device, recipe: &Recipe) -> Result<Run, BoxError> {
 }
 
 fn learner(codec: Codec, device: &Device) -> Learner {
-    let shape = TinyLlama {
-        vocab_size: codec.vocab_size(),
-        hidden_size: 32,
-        intermediate_size: 48,
-        end_token: codec.end_token(),
-        ..TinyLlama::default()
-    };
-    let mut config = shape.config();
-    config.initializer_range = 0.15;
-    Learner::new(Decoder::init(&config, 7, device), options())
+    Learner::new(network(codec, device), options())
 }
 
 fn trainer(codec: Codec, learner: Learner, recipe: &Recipe) -> Result<RlTrainer, BoxError> {

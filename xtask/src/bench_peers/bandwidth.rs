@@ -17,16 +17,10 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The fastest copy counts: the others were disturbed. Of decoding it is the median.
-    pub(super) fn of(runs: &[[Measured; 2]], copies: &Measured) -> Self {
-        let mut rates: Vec<f64> = runs
-            .iter()
-            .flat_map(|[ours, _]| ours.seconds.iter().map(|s| ours.tokens as f64 * WEIGHTS / s))
-            .collect();
-        rates.sort_by(f64::total_cmp);
+    /// Of decoding so many tokens per second. The fastest copy counts: the others were disturbed.
+    pub(super) fn of(tokens_per_second: f64, copies: &Measured) -> Self {
         let fastest = copies.seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        let read = rates.get(rates.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
-        Self { read, copied: copies.tokens as f64 / fastest }
+        Self { read: tokens_per_second * WEIGHTS, copied: copies.tokens as f64 / fastest }
     }
 
     fn ratio(&self) -> f64 {
@@ -55,16 +49,14 @@ impl fmt::Display for Share {
 mod tests {
     use super::*;
 
-    fn measured(seconds: &[f64], tokens: u64) -> Measured {
-        Measured { seconds: seconds.to_vec(), tokens, peak_bytes: 0 }
-    }
-
     #[test]
     fn the_share_is_that_of_the_fastest_copy() {
-        let runs = [[measured(&[WEIGHTS], 10), measured(&[1.0], 1)]];
-        let share = Share::of(&runs, &measured(&[2.0, 1.0, 4.0], 20));
+        let copies =
+            |seconds: &[f64], tokens| Measured { seconds: seconds.to_vec(), tokens, peak_bytes: 0 };
+        let rate = 10.0 / WEIGHTS;
+        let share = Share::of(rate, &copies(&[2.0, 1.0, 4.0], 20));
         assert_eq!((share.read, share.copied), (10.0, 20.0));
         assert!(share.missed("decode").unwrap().contains("0.50 of the copy bandwidth"));
-        assert!(Share::of(&runs, &measured(&[1.0], 12)).missed("decode").is_none());
+        assert!(Share::of(rate, &copies(&[1.0], 12)).missed("decode").is_none());
     }
 }

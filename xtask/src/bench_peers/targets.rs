@@ -129,6 +129,11 @@ impl Outcome {
         self.bytes[0] as f64 / self.bytes[1] as f64
     }
 
+    /// Tokens per second of refire.
+    pub(super) fn rate(&self) -> f64 {
+        self.tokens as f64 / self.seconds[0]
+    }
+
     /// The targets that were not reached.
     pub(super) fn missed(&self) -> Vec<String> {
         let Target { name, time, memory, .. } = self.target;

@@ -102,7 +102,8 @@ where
     }
 }
 
-/// A stage from a function on one record that returns the record, changed or not, or takes it out. Runs on all threads.
+/// A stage from a function on one record that returns the record, changed or not, or takes it out.
+/// Runs on all threads.
 pub fn filter_map_stage(
     name: impl Into<String>,
     work: impl Fn(Record) -> Result<Record, Box<Removed>> + Sync + 'static,

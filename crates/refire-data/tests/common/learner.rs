@@ -57,16 +57,7 @@ impl Learner {
     }
 
     pub(crate) fn completion() -> Completion {
-        Completion {
-            tokens: Vec::new(),
-            loss_mask: Vec::new(),
-            model_logprobs: Vec::new(),
-            behaviour_logprobs: Vec::new(),
-            versions: Vec::new(),
-            turns: Vec::new(),
-            text: String::new(),
-            finish: Finish::Length,
-        }
+        Completion { finish: Finish::Length, ..Completion::given(Vec::new()) }
     }
 
     /// Tests of the tiers are harder or easier than the prompt.

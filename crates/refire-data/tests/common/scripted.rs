@@ -23,16 +23,7 @@ impl<F: FnMut(&str, u64, usize) -> String + Send> RolloutEngine for Scripted<F> 
                 } else {
                     Finish::EndToken { token: 0 }
                 };
-                Completion {
-                    tokens: Vec::new(),
-                    loss_mask: Vec::new(),
-                    model_logprobs: Vec::new(),
-                    behaviour_logprobs: Vec::new(),
-                    versions: Vec::new(),
-                    turns: Vec::new(),
-                    text,
-                    finish,
-                }
+                Completion { text, finish, ..Completion::given(Vec::new()) }
             });
             Group { completions: completions.collect(), request: request.clone() }
         };

@@ -1,33 +1,22 @@
 use super::PART;
-use super::op::contiguous;
+use super::op::whole;
 use crate::AdamWStep;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use pulp::Arch;
 use rayon::prelude::*;
-
-/// An untracked tensor's memory.
-fn whole(tensor: Tensor<1>) -> Option<FlexTensor> {
-    let tensor = tensor.try_into_primitive::<Flex>().ok()?;
-    (tensor.dtype() == DType::F32).then(|| contiguous(tensor))
-}
-
-fn readable(tensor: &Tensor<1>) -> bool {
-    tensor.dtype() == DType::F32 && tensor.clone().try_into_primitive::<Flex>().is_ok()
-}
 
 type Updated = (Tensor<1>, [Tensor<1>; 2]);
 
 /// Weight, gradient, mean and mean square to weight and moments; all back where a kernel can't
 /// read them.
 pub(crate) fn adamw(step: &AdamWStep, tensors: [Tensor<1>; 4]) -> Result<Updated, [Tensor<1>; 4]> {
-    let same = |tensor: &Tensor<1>| tensor.dims() == tensors[0].dims() && readable(tensor);
-    if !tensors.iter().all(same) {
+    if !tensors.iter().all(|tensor| tensor.dims() == tensors[0].dims()) {
         return Err(tensors);
     }
     let [Some(mut weight), Some(grad), Some(mut mean), Some(mut square)] =
-        tensors.clone().map(whole)
+        tensors.each_ref().map(whole)
     else {
         return Err(tensors);
     };

@@ -1,6 +1,7 @@
 use super::PART;
 use super::adamw::Factors;
-use super::number::{BLOCK, Number, primitive};
+use super::number::{BLOCK, Number};
+use super::op::memory;
 use crate::{AdamWMaster, AdamWStep};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -29,8 +30,9 @@ pub(crate) fn adamw_master(
         _ => None,
     };
     let Some(run) = run.filter(|_| fits && same(&grad)) else { return Err((weight, grad, master)) };
-    let memory = [&weight, &grad, &master.weight, &master.mean, &master.square].map(primitive);
-    let [Some(mut rounded), Some(of), Some(mut exact), Some(mut mean), Some(mut square)] = memory
+    let tensors = [&weight, &grad, &master.weight, &master.mean, &master.square];
+    let [Some(mut rounded), Some(of), Some(mut exact), Some(mut mean), Some(mut square)] =
+        tensors.map(memory)
     else {
         return Err((weight, grad, master));
     };

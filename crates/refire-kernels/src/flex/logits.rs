@@ -1,20 +1,14 @@
-use super::op::{contiguous, tensor};
+use super::op::{tensor, whole};
 use crate::LogitStats;
 use crate::logits::Coefficients;
 use crate::simd::{LANES, exp, max, total};
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
 /// Numbers of a row that are added up in 32 bits; their sums are added in 64.
 const PIECE: usize = 2048;
-
-fn whole<const D: usize>(tensor: Tensor<D>) -> Option<FlexTensor> {
-    let tensor = tensor.try_into_primitive::<Flex>().ok()?;
-    (tensor.dtype() == DType::F32).then(|| contiguous(tensor))
-}
 
 fn numbers(values: Vec<f32>) -> Tensor<1> {
     let n = values.len();
@@ -32,7 +26,7 @@ pub(crate) fn logit_stats(
     let fits = labels.len() == n
         && inverse.len() == n
         && labels.iter().all(|label| (*label as usize) < vocab);
-    let logits = if fits { whole(logits.clone())? } else { return None };
+    let logits = if fits { whole(logits)? } else { return None };
     let rows = logits.storage::<f32>().par_chunks(vocab.max(1)).zip(labels).zip(inverse);
     let rows: Vec<Row> = rows
         .map(|((row, label), inverse)| {
@@ -114,11 +108,11 @@ pub(crate) fn logit_grads(
     let [n, vocab] = logits.dims();
     let Coefficients { label, constant, log, linear, everywhere } = coefficients;
     let zeros = || Some(tensor(vec![0.0; n], [n]));
-    let column = |x: &Option<Tensor<1>>| x.clone().map_or_else(zeros, whole);
+    let column = |x: &Option<Tensor<1>>| x.as_ref().map_or_else(zeros, whole);
     let columns = [
-        whole(log_sums.clone()),
-        whole(label.clone()),
-        whole(constant.clone()),
+        whole(log_sums),
+        whole(label),
+        whole(constant),
         column(log),
         column(linear),
         column(everywhere),
@@ -128,15 +122,9 @@ pub(crate) fn logit_grads(
     else {
         return Err(logits);
     };
-    let readable =
-        |x: &Tensor<2>| x.dtype() == DType::F32 && x.clone().try_into_primitive::<Flex>().is_ok();
     let fits = labels.len() == n && labels.iter().all(|label| (*label as usize) < vocab);
-    if !(fits && readable(&logits)) {
-        return Err(logits);
-    }
-    let Ok(primitive) = logits.clone().try_into_primitive::<Flex>() else { return Err(logits) };
+    let Some(mut d) = whole(&logits).filter(|_| fits) else { return Err(logits) };
     drop(logits);
-    let mut d = contiguous(primitive);
     let [log_sums, label, constant, log, linear, everywhere] =
         [&log_sums, &label, &constant, &log, &linear, &everywhere].map(|x| x.storage::<f32>());
     let rows = d.storage_mut::<f32>().par_chunks_mut(vocab.max(1)).enumerate();

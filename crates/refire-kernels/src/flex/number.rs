@@ -1,9 +1,6 @@
 //! Numbers in 32 and in 16 bits, which kernels compute with in 32.
 
-use super::op::contiguous;
-use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::Tensor;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -68,9 +65,4 @@ impl Number for f16 {
     fn narrow(from: &[f32], to: &mut [Self]) {
         to.convert_from_f32_slice(from);
     }
-}
-
-/// An untracked tensor's memory; `None` for a tensor of another backend.
-pub(super) fn primitive(tensor: &Tensor<1>) -> Option<FlexTensor> {
-    tensor.clone().try_into_primitive::<Flex>().ok().map(contiguous)
 }

@@ -115,6 +115,18 @@ impl<const N: usize, O: Op<N>> Backward<Flex, N> for Step<O> {
     }
 }
 
+/// An untracked tensor's memory, whatever its numbers; `None` for a tensor of another backend.
+///
+/// A kernel works in place once the tensor itself is dropped.
+pub(crate) fn memory<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+    tensor.clone().try_into_primitive::<Flex>().ok().map(contiguous)
+}
+
+/// The same, of 32-bit floats.
+pub(crate) fn whole<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+    if tensor.dtype() == DType::F32 { memory(tensor) } else { None }
+}
+
 /// The tensor with its numbers one after another from the start of its memory, and no others.
 pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();

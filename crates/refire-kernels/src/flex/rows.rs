@@ -1,6 +1,6 @@
-use super::op::contiguous;
+use super::op::whole;
 use burn::backend::Flex;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 /// Adds rows in place; both back where a kernel can't read them.
 pub(crate) fn add_rows(
@@ -9,20 +9,12 @@ pub(crate) fn add_rows(
     rows: Tensor<2>,
 ) -> Result<Tensor<2>, (Tensor<2>, Tensor<2>)> {
     let ([count, width], [n, row_width]) = (sum.dims(), rows.dims());
-    let readable = |tensor: &Tensor<2>| {
-        tensor.dtype() == DType::F32 && tensor.clone().try_into_primitive::<Flex>().is_ok()
-    };
     let fits = width == row_width
         && n == indices.len()
         && indices.iter().all(|index| (*index as usize) < count);
-    if !(fits && readable(&sum) && readable(&rows)) {
-        return Err((sum, rows));
-    }
-    let primitives =
-        (sum.clone().try_into_primitive::<Flex>(), rows.clone().try_into_primitive::<Flex>());
-    let (Ok(total), Ok(parts)) = primitives else { return Err((sum, rows)) };
+    let tensors = if fits { (whole(&sum), whole(&rows)) } else { (None, None) };
+    let (Some(mut total), Some(parts)) = tensors else { return Err((sum, rows)) };
     drop((sum, rows));
-    let (mut total, parts) = (contiguous(total), contiguous(parts));
     let values = total.storage_mut::<f32>();
     for (index, part) in indices.iter().zip(parts.storage::<f32>().chunks_exact(width.max(1))) {
         let row = &mut values[*index as usize * width..][..width];

@@ -1,5 +1,6 @@
 use super::PART;
-use super::number::{BLOCK, Number, primitive};
+use super::number::{BLOCK, Number};
+use super::op::{memory, tensor};
 use crate::simd::sum_of_squares;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -10,14 +11,14 @@ use rayon::prelude::*;
 
 /// The sum of squares; `None` where a kernel can't read the tensor.
 pub(crate) fn square_sum(x: &Tensor<1>) -> Option<Tensor<1>> {
-    let x = primitive(x)?;
+    let x = memory(x)?;
     let sum = match x.dtype() {
         DType::F32 => sum(&x, sum_of_squares),
         DType::BF16 => sum(&x, widened::<bf16>),
         DType::F16 => sum(&x, widened::<f16>),
         _ => return None,
     };
-    Some(Tensor::from_primitive::<Flex>(super::op::tensor(vec![sum as f32], [1])))
+    Some(Tensor::from_primitive::<Flex>(tensor(vec![sum as f32], [1])))
 }
 
 fn sum<N: Number>(x: &FlexTensor, squares: impl Fn(&[N]) -> f32 + Sync) -> f64 {

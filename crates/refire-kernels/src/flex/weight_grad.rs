@@ -1,10 +1,9 @@
 use super::PART;
 use super::linear::transposed;
-use super::op::contiguous;
+use super::op::{contiguous, whole};
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
-use burn::tensor::{DType, Slice, Tensor};
+use burn::tensor::{Slice, Tensor};
 use rayon::prelude::*;
 
 /// Numbers of a product that are made before they are added.
@@ -23,11 +22,10 @@ pub(crate) fn add_weight_grad(
     if !fits {
         return Err((sum, dy, x));
     }
-    let (Some(total), Some(grad), Some(input)) = (whole(&sum), whole(&dy), whole(&x)) else {
+    let (Some(mut total), Some(grad), Some(input)) = (whole(&sum), whole(&dy), whole(&x)) else {
         return Err((sum, dy, x));
     };
     drop(sum);
-    let mut total = contiguous(total);
     let rows = BLOCK.div_ceil(width);
     for (i, block) in total.storage_mut::<f32>().chunks_mut(rows * width).enumerate() {
         let columns = i * rows..i * rows + block.len() / width;
@@ -39,10 +37,4 @@ pub(crate) fn add_weight_grad(
         });
     }
     Ok(Tensor::from_primitive::<Flex>(total))
-}
-
-/// `None` for what isn't 32-bit floats on this backend.
-fn whole(tensor: &Tensor<2>) -> Option<FlexTensor> {
-    let tensor = tensor.clone().try_into_primitive::<Flex>().ok()?;
-    (tensor.dtype() == DType::F32).then_some(tensor)
 }

@@ -24,8 +24,8 @@ pub(super) struct Update<'a> {
     pub(super) rate: f64,
 }
 
-/// Makes room for what AdamW and masters keep of each parameter, before anything of a pass takes memory: what
-/// lives shorter comes to lie behind it, and goes back to the system when it is freed.
+/// Makes room for what AdamW and masters keep of each parameter, before anything of a pass takes
+/// memory: what lives shorter comes to lie behind it, and goes back to the system when it is freed.
 pub(super) struct Reserve<'a> {
     pub(super) optimiser: &'a mut Optimiser,
     pub(super) config: &'a LearnerConfig,

@@ -270,16 +270,7 @@ fn sampler(shared: Shared<'_>, request: usize, sample: usize) -> Result<Sampler,
 }
 
 fn empty() -> Completion {
-    Completion {
-        tokens: Vec::new(),
-        loss_mask: Vec::new(),
-        model_logprobs: Vec::new(),
-        behaviour_logprobs: Vec::new(),
-        versions: Vec::new(),
-        turns: Vec::new(),
-        text: String::new(),
-        finish: Finish::Cancelled,
-    }
+    Completion { finish: Finish::Cancelled, ..Completion::given(Vec::new()) }
 }
 
 fn text_error(shared: Shared<'_>, request: usize, sample: usize, source: BoxError) -> SampleError {
