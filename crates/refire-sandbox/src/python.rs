@@ -14,7 +14,14 @@ const CANDIDATE: &str = include_str!("python/candidate.py");
 const ZYGOTE: &str = include_str!("python/zygote.py");
 const WARM_CANDIDATE: &str = include_str!("python/warm_candidate.py");
 const FRESH_CANDIDATE: &str = include_str!("python/fresh_candidate.py");
-const JUDGE: &str = include_str!("python/judge.py");
+const JUDGE: [&str; 6] = [
+    include_str!("python/judge/asking.py"),
+    include_str!("python/judge/objects.py"),
+    include_str!("python/judge/recording.py"),
+    include_str!("python/judge/suites.py"),
+    include_str!("python/judge/pristine.py"),
+    include_str!("python/judge/main.py"),
+];
 
 /// Says where it is and what it can do.
 const ASK: &str = "import sys, json, os
@@ -96,7 +103,7 @@ impl Python {
         let sources = [
             ("fresh_candidate", [CODEC, CANDIDATE, FRESH_CANDIDATE].concat()),
             ("warm_candidate", [CODEC, CANDIDATE, ZYGOTE, WARM_CANDIDATE].concat()),
-            ("judge", [CODEC, ZYGOTE, JUDGE].concat()),
+            ("judge", [CODEC, ZYGOTE, &JUDGE.concat()].concat()),
         ];
         let list: serde_json::Map<_, _> =
             sources.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();

@@ -75,8 +75,11 @@ impl Cgroup {
     }
 
     fn open(mut self) -> io::Result<Self> {
+        // A thread that moves itself doesn't wait for all others of the machine to stop forking,
+        // which a process does; version 2 lets threads of a process only move together.
+        let list = if self.version() == 1 { "tasks" } else { "cgroup.procs" };
         for folder in &self.folders {
-            let file = fs::File::options().write(true).open(folder.join("cgroup.procs"))?;
+            let file = fs::File::options().write(true).open(folder.join(list))?;
             self.procs.push(file.into());
         }
         self.before.store(self.killed(), Ordering::Relaxed);
