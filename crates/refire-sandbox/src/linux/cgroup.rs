@@ -5,6 +5,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::Limits;
 
@@ -15,6 +18,8 @@ const ALLOWANCE: u64 = 128 << 20;
 #[derive(Debug)]
 pub(super) struct Cgroup {
     folders: Vec<PathBuf>,
+    /// The folders, locked for as long as this lives: what is not locked was left behind.
+    locks: Vec<OwnedFd>,
     procs: Vec<OwnedFd>,
     /// A file that counts processes killed for memory, and its line.
     kills: Option<(PathBuf, &'static str)>,
@@ -63,13 +68,16 @@ impl Cgroup {
     }
 
     fn new() -> Self {
-        Self { folders: Vec::new(), procs: Vec::new(), kills: None, before: 0.into() }
+        let (folders, locks, procs) = Default::default();
+        Self { folders, locks, procs, kills: None, before: 0.into() }
     }
 
     fn add(&mut self, folder: PathBuf) -> io::Result<()> {
-        // Left behind by a process of the same number, long gone.
-        let _ = fs::remove_dir(&folder);
+        if let Some(parent) = folder.parent() {
+            sweep(parent);
+        }
         fs::create_dir(&folder).map_err(|error| of(&folder, &error))?;
+        self.locks.extend(lock(&folder));
         self.folders.push(folder);
         Ok(())
     }
@@ -166,7 +174,36 @@ fn has(list: &str, name: &str) -> bool {
 fn name(worker: usize) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("refire-{}-{number}-{worker}", std::process::id())
+    format!("{PREFIX}{}-{number}-{worker}", std::process::id())
+}
+
+const PREFIX: &str = "refire-";
+
+/// Removes groups of programs that were killed before they could. The kernel keeps those that a
+/// process is in.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let of_a_worker = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        // One younger than this may be about to be locked.
+        let age = entry.metadata().and_then(|about| about.modified()).ok();
+        let old = age.and_then(|age| age.elapsed().ok()).is_some_and(|age| age > YOUNG);
+        if of_a_worker && old && lock(&entry.path()).is_some() {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// The folder, held until this process closes it or ends; `None` where somebody holds it.
+fn lock(folder: &Path) -> Option<OwnedFd> {
+    let folder = OwnedFd::from(fs::File::open(folder).ok()?);
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(folder)
 }
 
 fn memory(limits: &Limits) -> u64 {
@@ -256,6 +293,27 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    #[test]
+    fn groups_of_killed_programs_are_swept_and_no_others() {
+        let fake = Fake::new("sandbox-sweep", "", "");
+        let [left, held, young, other] =
+            ["refire-1-0-0", "refire-2-0-0", "refire-3-0-0", "other"].map(|name| fake.0.join(name));
+        for folder in [&left, &held, &young, &other] {
+            fs::create_dir(folder).unwrap();
+        }
+        let old = std::time::SystemTime::now() - 2 * YOUNG;
+        for folder in [&left, &held, &other] {
+            fs::File::open(folder).unwrap().set_modified(old).unwrap();
+        }
+        let lock = lock(&held);
+        sweep(&fake.0);
+        assert!(lock.is_some() && !left.exists());
+        assert!(held.exists() && young.exists() && other.exists());
+        drop(lock);
+        sweep(&fake.0);
+        assert!(!held.exists());
     }
 
     #[test]
