@@ -14,6 +14,8 @@
 //! - [`add_weight_grad`]: a weight's gradient added to what there is, block by block.
 //! - [`seed`]: a graph's backward pass from a gradient that comes from elsewhere.
 //!
+//! [`functions`] are the exponentials and sigmoids they are made of.
+//!
 //! # Which code runs
 //!
 //! With the feature `flex` (CPU), 32-bit tensors on that backend take a kernel, and those in half
@@ -45,6 +47,7 @@ pub mod check;
 mod error;
 #[cfg(feature = "flex")]
 mod flex;
+pub mod functions;
 mod gated;
 mod linear;
 mod logits;

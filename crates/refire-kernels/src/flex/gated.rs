@@ -1,6 +1,6 @@
 use super::PART;
 use super::op::{Op, Operand, apply, like, readable};
-use crate::simd::{sigmoid, tanh};
+use crate::functions::{CUBIC, ROOT, gelu_tanh, sigmoid, silu, tanh};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::Arch;
@@ -20,7 +20,7 @@ pub(crate) struct Silu;
 impl Activation for Silu {
     #[inline(always)]
     fn value(x: f32) -> f32 {
-        x * sigmoid(x)
+        silu(x)
     }
     #[inline(always)]
     fn both(x: f32) -> (f32, f32) {
@@ -32,13 +32,10 @@ impl Activation for Silu {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GeluTanh;
 
-const ROOT: f32 = 0.797_884_6;
-const CUBIC: f32 = 0.044_715;
-
 impl Activation for GeluTanh {
     #[inline(always)]
     fn value(x: f32) -> f32 {
-        0.5 * x * (1.0 + tanh(ROOT * (x + CUBIC * x * x * x)))
+        gelu_tanh(x)
     }
     #[inline(always)]
     fn both(x: f32) -> (f32, f32) {

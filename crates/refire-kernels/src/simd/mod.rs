@@ -3,10 +3,8 @@
 
 #![cfg_attr(not(feature = "flex"), allow(dead_code))]
 
-mod functions;
 mod product;
 mod sums;
 
-pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use product::{Factor, add_product};
 pub(crate) use sums::{LANES, dot, max, sum, sum_of_squares, total};

@@ -7,10 +7,18 @@
 use super::dots::{Number, Rows, dots};
 use super::product::{Job, Values, products};
 use crate::Activation;
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
+use refire_kernels::functions::{gelu_tanh, silu, tanh};
 
 /// Rows of `x` during whose products the next rows of a weight arrive.
 const LAST: usize = 16;
+
+/// So few rows of `x` take one row of the weight after the other, as it lies in memory: several at a
+/// time would be as many short streams, which the processor is slower to see coming.
+const FEW: usize = 2;
+
+/// Bytes of such a stream that are on their way.
+const AHEAD: usize = 4096;
 
 /// `y = x w^T + bias` for `x` `[m, k]`, `w` `[n, k]`, `y` `[m, n]`.
 pub(super) fn linear(
@@ -56,12 +64,13 @@ impl WithSimd for Tile<'_, '_, '_> {
 #[inline(always)]
 fn each<S: Simd, T: Number>(simd: S, x: &[f32], w: &[T], out: &mut [&mut [f32]], k: usize) {
     let mut column = 0;
-    let mut rows = w.chunks_exact(4 * k);
+    let fours = if out.len() > FEW { w } else { &[] };
+    let mut rows = fours.chunks_exact(4 * k);
     for four in rows.by_ref() {
         columns::<S, T, 4>(simd, x, four, out, column, k);
         column += 4;
     }
-    for one in rows.remainder().chunks_exact(k) {
+    for one in w[column * k..].chunks_exact(k) {
         columns::<S, T, 1>(simd, x, one, out, column, k);
         column += 1;
     }
@@ -80,10 +89,12 @@ fn columns<S: Simd, T: Number, const N: usize>(
     let (m, mut i) = (out.len(), 0);
     let rows = |i: usize| Rows { values: &x[i * k..], stride: k };
     let w = Rows { values: w, stride: k };
-    // The next rows of the weight are asked for while the last rows of `x` are at work. A single
-    // row leaves the processor room to see them coming, unless they are half as long.
-    let alone = m == 1 && size_of::<T>() == size_of::<f32>();
-    let ahead = |i: usize| if alone || m - i > LAST { 0 } else { N * k };
+    // The next rows of the weight are asked for while the last rows of `x` are at work.
+    let ahead = |i: usize| match m {
+        0..=FEW => AHEAD / size_of::<T>(),
+        _ if m - i > LAST => 0,
+        _ => N * k,
+    };
     // Sixteen sums stay in registers only where there are 32 of them.
     if S::REGISTER_COUNT >= 32 {
         while i + 4 <= m {
@@ -178,19 +189,18 @@ fn root_mean_square(x: &[f32], eps: f32) -> f32 {
 
 /// `cap tanh(x / cap)`.
 pub(super) fn soft_cap(x: &mut [f32], cap: f32) {
-    x.iter_mut().for_each(|x| *x = (*x / cap).tanh() * cap);
+    Arch::new().dispatch(|| x.iter_mut().for_each(|x| *x = tanh(*x / cap) * cap));
 }
 
 /// `gate = act(gate) * up`.
 pub(super) fn gated(gate: &mut [f32], up: &[f32], act: Activation) {
-    let pairs = gate.iter_mut().zip(up);
-    match act {
-        Activation::Silu => pairs.for_each(|(g, u)| *g = *g / (1.0 + (-*g).exp()) * u),
-        Activation::GeluTanh => pairs.for_each(|(g, u)| {
-            let inner = (2.0 / std::f32::consts::PI).sqrt() * (*g + 0.044_715 * *g * *g * *g);
-            *g = 0.5 * *g * (1.0 + inner.tanh()) * u;
-        }),
-    }
+    Arch::new().dispatch(|| {
+        let pairs = gate.iter_mut().zip(up);
+        match act {
+            Activation::Silu => pairs.for_each(|(g, u)| *g = silu(*g) * u),
+            Activation::GeluTanh => pairs.for_each(|(g, u)| *g = gelu_tanh(*g) * u),
+        }
+    });
 }
 
 #[cfg(test)]

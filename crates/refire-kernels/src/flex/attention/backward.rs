@@ -11,7 +11,8 @@
 
 use super::problem::{Problem, Scores, Turned, padded, split};
 use crate::attention::BLOCK;
-use crate::simd::{Factor, add_product, dot, exp};
+use crate::functions::exp;
+use crate::simd::{Factor, add_product, dot};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::borrow::Cow;

@@ -1,6 +1,7 @@
 use super::problem::{Problem, Scores, Turned, split};
 use crate::attention::BLOCK;
-use crate::simd::{Factor, add_product, exp, max, sum};
+use crate::functions::exp;
+use crate::simd::{Factor, add_product, max, sum};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 

@@ -1,5 +1,6 @@
 use crate::attention::{BLOCK, Block};
-use crate::simd::{Factor, LANES, add_product, tanh};
+use crate::functions::tanh;
+use crate::simd::{Factor, LANES, add_product};
 use crate::{AttentionOptions, Layout};
 use pulp::Simd;
 use rayon::prelude::*;

@@ -1,8 +1,19 @@
+//! Functions of one number without branches: a loop over a slice that runs inside
+//! `pulp::Arch::dispatch` becomes vectors of the machine's width, many times as fast as the
+//! system's functions. No fused operations: the same bits on every machine, in a vector or alone.
+//!
+//! ```
+//! use refire_kernels::functions::silu;
+//! let mut row = [-1.0_f32, 0.0, 2.0];
+//! pulp::Arch::new().dispatch(|| row.iter_mut().for_each(|x| *x = silu(*x)));
+//! assert!((row[2] - 2.0 / (1.0 + (-2.0_f32).exp())).abs() < 1e-6);
+//! ```
+
 /// `e^x` within 2 units in the last place; 0 below -87.3, infinite above 88.37, NaN for NaN.
 ///
 /// `e^x = 2^n e^r` with `n` the nearest integer to `x / ln 2`; `e^r` is Cephes' polynomial.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     const LOW: f32 = -87.3;
     const HIGH: f32 = 88.37;
     // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
@@ -29,13 +40,13 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub(crate) fn sigmoid(x: f32) -> f32 {
+pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// `tanh x`: a polynomial near 0 (Cephes), where `1 - e` would cancel.
 #[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
+pub fn tanh(x: f32) -> f32 {
     let size = x.abs();
     let e = exp(-2.0 * size);
     let far = (1.0 - e) / (1.0 + e);
@@ -48,6 +59,22 @@ pub(crate) fn tanh(x: f32) -> f32 {
     let p = p * z - 3.333_328e-1;
     let near = p * z * x + x;
     if size < 0.625 { near } else { far }
+}
+
+/// `x / (1 + e^-x)`.
+#[inline(always)]
+pub fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+/// `sqrt(2 / pi)`.
+pub(crate) const ROOT: f32 = 0.797_884_6;
+pub(crate) const CUBIC: f32 = 0.044_715;
+
+/// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+#[inline(always)]
+pub fn gelu_tanh(x: f32) -> f32 {
+    0.5 * x * (1.0 + tanh(ROOT * (x + CUBIC * x * x * x)))
 }
 
 #[cfg(test)]
