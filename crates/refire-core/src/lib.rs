@@ -14,6 +14,7 @@
 mod advantage;
 mod callback;
 mod completion;
+mod encoder;
 mod engine;
 mod environment;
 mod error;
@@ -37,6 +38,7 @@ mod stream;
 pub use advantage::{Advantage, AdvantageValues, Advantages};
 pub use callback::{Callback, Control, Event, Phase, StepController, StepSettings};
 pub use completion::{Author, Completion, Finish, Group, Turn};
+pub use encoder::{ChatTokens, TextEncoder};
 pub use engine::{Flow, RolloutEngine, RolloutEvent, WeightUpdate};
 pub use environment::{Environment, SingleTurn};
 pub use error::{BoxError, CoreError};

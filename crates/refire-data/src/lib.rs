@@ -20,6 +20,8 @@
 //! - **Synthesis** over any engine, through an [`Asker`]: [`DraftRevise`], [`Critique`],
 //!   [`DocumentQa`], [`Guidance`], [`RationaleMemory`], [`WeakToStrong`]; a [`SynthesisStage`] puts
 //!   any of them into a pipeline.
+//! - **Tokens**: [`encode_rows`] and [`encode_preferences`] make training rows and pairs of records,
+//!   through a model's tokenizer and chat template.
 //! - **Loading**: [`pack`], [`group_by_length`], [`token_budget`], [`balance`], [`Shuffle`],
 //!   [`Prefetch`].
 //! - **Pipelines**: [`Pipeline`] runs [`Stage`]s over a reader and keeps the books. For data beyond
@@ -31,6 +33,7 @@
 mod curriculum;
 mod decontaminate;
 mod dedup;
+mod encode;
 mod error;
 mod example;
 mod import;
@@ -61,6 +64,9 @@ pub use dedup::{
     MinHash, NearConfig, NearDedup, SentenceConfig, SentenceDedup, SubstringDedup, TemplateGroup,
     TemplateIndex, candidate_pairs, clusters, embedding_duplicates, near_duplicates,
     read_signatures, renumbered, template_duplicates, write_signatures,
+};
+pub use encode::{
+    EncodeConfig, EncodeReport, Encoded, Learn, LeftOut, TooLong, encode_preferences, encode_rows,
 };
 pub use error::DataError;
 pub use example::{

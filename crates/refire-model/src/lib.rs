@@ -56,7 +56,7 @@ pub use qat::{QatConfig, RotationChoice, RotationKind, Rotations, SiteError};
 pub use refire_objective::Dtype;
 pub use reward::{ModelReward, ModelRewardConfig, SimilarityConfig, SimilarityReward};
 pub use text::{
-    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, MarkedTokens,
+    ChatTemplate, ChatValue, DateTime, DecodeStream, GenerationConfig, MarkedText, ModelEncoder,
     RenderOptions, TextCodec, Tokenizer,
 };
 pub use train::{

@@ -1,6 +1,6 @@
 use crate::{
-    ChatTemplate, Decoder, GenerationConfig, Learner, LearnerConfig, ModelConfig, ModelError,
-    Tokenizer, load_weights, load_weights_in_4_bits,
+    ChatTemplate, Decoder, GenerationConfig, Learner, LearnerConfig, ModelConfig, ModelEncoder,
+    ModelError, Tokenizer, load_weights, load_weights_in_4_bits,
 };
 use burn::tensor::Device;
 use refire_objective::Dtype;
@@ -108,6 +108,11 @@ impl Pretrained {
     /// Tokens that end a reply: those of `generation_config.json` and of `config.json`.
     pub fn end_tokens(&self) -> Vec<u32> {
         self.generation.end_tokens(&self.decoder.config.eos_token_ids)
+    }
+
+    /// What turns records into tokens for this model: its tokenizer and its chat template.
+    pub fn encoder(&self) -> ModelEncoder<'_> {
+        ModelEncoder::new(&self.tokenizer, self.chat.as_ref())
     }
 
     /// A learner of these weights that exports a folder like the one opened.

@@ -151,3 +151,43 @@ fn chunks_of_the_default_size_agree() {
         Case { n, vocab, full, chunk_rows }.agrees(needs);
     }
 }
+
+/// Of weights in 16 bits: the product is rounded to them, and nothing after it.
+#[test]
+fn statistics_of_half_precision_are_made_in_32_bits() {
+    let (n, vocab, width) = (70, 300, 48);
+    for (dtype, cap) in [(DType::BF16, None), (DType::F16, None), (DType::BF16, Some(5.0))] {
+        let hidden = random::<2>([n, width], 1, dtype);
+        let mut layer = HeadLayer::new(random([vocab, width], 2, dtype));
+        layer.bias = Some(random([vocab], 3, dtype));
+        layer.softcap = cap;
+        let labels: Vec<u32> = (0..n as u32).map(|i| i * 7 % vocab as u32).collect();
+        let temperature = vec![0.7; n];
+        let exactly = |x: Tensor<2>| x.cast(DType::F64);
+        let product = exactly(hidden.clone().matmul(layer.weight.clone().transpose()));
+        let eye = exactly(Tensor::eye(vocab, &Device::flex()));
+        let mut exact = HeadLayer::new(eye);
+        exact.bias = layer.bias.clone().map(|bias| bias.cast(DType::F64));
+        exact.softcap = cap;
+        let full = Head { chunk_rows: 64, ..Head::new(product, exact, &labels, &temperature) };
+        let head = Head { chunk_rows: 64, ..Head::new(hidden, layer, &labels, &temperature) };
+        let d = random::<1>([n], 4, DType::F32);
+        let (stats, grads) = head.stats_and_grads(Needs::NONE, &d, true).unwrap();
+        let d = d.cast(DType::F64);
+        let (expected, of_product) = full.stats_and_grads(Needs::NONE, &d, true).unwrap();
+        close("logprobs", stats.logprobs, expected.logprobs);
+        // Gradients of products are rounded to the weight's format before they are multiplied.
+        let near = |what: &str, found: Tensor<2>, expected: Tensor<2>| {
+            assert_eq!(found.dtype(), DType::F32, "{what}");
+            let scale = expected.clone().abs().max();
+            let gap =
+                ((found.cast(DType::F64) - expected).abs().max() / scale).into_scalar::<f64>();
+            assert!(gap < 0.01, "{what} of {dtype:?} is {gap} apart");
+        };
+        assert_eq!(grads.hidden.dtype(), dtype);
+        let weight = of_product.hidden.transpose().matmul(exactly(head.hidden.clone()));
+        near("weight", grads.weight.unwrap(), weight);
+        let bias = |grads: Option<Tensor<1>>| grads.unwrap().unsqueeze::<2>();
+        near("bias", bias(grads.bias), bias(of_product.bias));
+    }
+}

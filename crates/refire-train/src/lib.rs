@@ -22,6 +22,7 @@ mod display;
 mod drive;
 mod error;
 mod evaluate;
+mod held_out_rows;
 mod judged;
 mod learn;
 mod log;

@@ -1,7 +1,7 @@
 use crate::batcher::{learned, row_batch, split};
 use crate::drive::{Emit, Loop, Trained};
 use crate::own_tokens::{OwnTokens, blend};
-use crate::{Evaluator, SftConfig, TrainError, Trainer};
+use crate::{Evaluator, SftConfig, TrainError, Trainer, held_out_rows};
 use refire_core::{
     BoxError, Metric, Metrics, Phase, RolloutEngine, Row, RowSource, Stateful, WeightUpdate,
 };
@@ -23,6 +23,7 @@ pub struct Sft {
     config: SftConfig,
     reference: Option<Box<dyn FrozenPolicy>>,
     own_tokens: Option<OwnTokens>,
+    held_out: Vec<Row>,
     evaluator: Option<(Box<dyn Evaluator>, Box<dyn RolloutEngine>)>,
 }
 
@@ -44,8 +45,17 @@ impl SftTrainer {
         config: SftConfig,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let (reference, own_tokens, evaluator) = (None, None, None);
-        Ok(Self::of(Sft { policy, source, objective, config, reference, own_tokens, evaluator }))
+        let (reference, own_tokens, held_out, evaluator) = (None, None, Vec::new(), None);
+        Ok(Self::of(Sft {
+            policy,
+            source,
+            objective,
+            config,
+            reference,
+            own_tokens,
+            held_out,
+            evaluator,
+        }))
     }
 
     /// The frozen reference or teacher of a KL term.
@@ -61,6 +71,24 @@ impl SftTrainer {
     pub fn with_own_tokens(mut self, share: impl FnMut(u64) -> f64 + Send + 'static) -> Self {
         self.work.own_tokens = Some(Box::new(share));
         self
+    }
+
+    /// Measures the loss on rows that aren't trained on, at each evaluation
+    /// ([`SftConfig::evaluate_every`]): `eval_loss`, the mean negative log-probability of their
+    /// learned tokens, in nats.
+    ///
+    /// # Errors
+    /// When a row's columns differ in length, or no row has a token to learn.
+    pub fn with_held_out(mut self, rows: Vec<Row>) -> Result<Self, TrainError> {
+        let problem = |problem: String| TrainError::Config { problems: vec![problem] };
+        let rows = rows.into_iter().map(Row::into_documents).collect::<Result<Vec<_>, _>>();
+        let mut rows = rows.map_err(|error| problem(format!("held-out rows: {error}")))?.concat();
+        rows.retain(|row| learned(row).contains(&true));
+        if rows.is_empty() {
+            return Err(problem("no held-out row has a token to learn".to_owned()));
+        }
+        self.work.held_out = rows;
+        Ok(self)
     }
 
     /// Evaluates during training, by generating with this engine.
@@ -194,10 +222,19 @@ impl Loop for Sft {
     }
 
     fn evaluate(&mut self) -> Result<Option<Metrics>, BoxError> {
-        let Some((evaluator, engine)) = &mut self.evaluator else { return Ok(None) };
-        engine.refresh(&WeightUpdate::InProcess { version: self.policy.version() })?;
-        let metrics = evaluator.evaluate(engine.as_mut());
-        engine.release();
-        metrics.map(Some)
+        let mut metrics = Metrics::default();
+        if !self.held_out.is_empty() {
+            let limits = self.config.micro_batch;
+            metrics.extend(held_out_rows::loss(self.policy.as_ref(), &self.held_out, limits)?);
+        }
+        if let Some((evaluator, engine)) = &mut self.evaluator {
+            engine.refresh(&WeightUpdate::InProcess { version: self.policy.version() })?;
+            let found = evaluator.evaluate(engine.as_mut());
+            engine.release();
+            metrics.extend(found?);
+        } else if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(metrics))
     }
 }

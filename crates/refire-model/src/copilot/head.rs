@@ -105,7 +105,8 @@ impl Copilot {
 
     /// Rectified logits `[n, vocab]`.
     pub fn rectify(&self, logits: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
-        let correction = self.forward(hidden) * self.config.lambda;
+        // Logits of a pilot in 16 bits come in 32.
+        let correction = self.forward(hidden).cast(logits.dtype()) * self.config.lambda;
         match self.config.rectification {
             Rectification::Logits => logits + correction,
             Rectification::Probabilities => {

@@ -12,7 +12,7 @@ mod tracker;
 mod value;
 
 pub use clock::DateTime;
-pub use conversation::{MarkedText, MarkedTokens};
+pub use conversation::MarkedText;
 pub use options::RenderOptions;
 pub use value::ChatValue;
 

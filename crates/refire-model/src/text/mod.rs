@@ -2,13 +2,15 @@
 
 mod chat;
 mod codec;
+mod encoder;
 mod generation;
 mod special;
 mod stream;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, ChatValue, DateTime, MarkedText, MarkedTokens, RenderOptions};
+pub use chat::{ChatTemplate, ChatValue, DateTime, MarkedText, RenderOptions};
 pub use codec::TextCodec;
+pub use encoder::ModelEncoder;
 pub use generation::GenerationConfig;
 pub use stream::DecodeStream;
 pub use tokenizer::Tokenizer;

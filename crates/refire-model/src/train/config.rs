@@ -26,7 +26,8 @@ pub struct LearnerConfig {
     pub seed: u64,
     /// Keeps only what each layer reads, and makes a layer's activations again when its gradients
     /// are due: a third more time, memory for one layer's activations (Chen et al., arXiv
-    /// 1604.06174, with one segment per layer). Gradients are the same.
+    /// 1604.06174, with one segment per layer); the head reads half as many rows at a time.
+    /// Gradients are the same, but for rounding in the head.
     pub gradient_checkpointing: bool,
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Shard<'a> {
     chain: Chain,
     routing: Option<Routing>,
     balance: Option<Balance>,
+    /// Memory counts for more than time.
+    recompute: bool,
 }
 
 impl<'a> Shard<'a> {
@@ -30,7 +32,7 @@ impl<'a> Shard<'a> {
         let decoder = plan.dropping(weights.clone().train(), draws);
         let (chain, routing) = plan.chain(&decoder, recompute)?;
         let hidden = plan.at_targets(chain.hidden());
-        Ok(Self { plan, decoder, hidden, chain, routing, balance: None })
+        Ok(Self { plan, decoder, hidden, chain, routing, balance: None, recompute })
     }
 
     /// Adds the loss that balances experts over the whole batch to its shards' objectives, and
@@ -52,7 +54,10 @@ impl<'a> Shard<'a> {
     /// The head over the hidden states.
     pub(super) fn head(&self, reference: Option<&HeadInput>) -> Head<'_> {
         let decoder = self.decoder.valid();
-        self.plan.head(decoder.head_input(self.hidden.clone()), &decoder, reference)
+        let head = self.plan.head(decoder.head_input(self.hidden.clone()), &decoder, reference);
+        // Where activations are made again, a chunk of logits is most of what is left.
+        let shares = if self.recompute { 2 } else { 1 };
+        Head { chunk_rows: head.chunk_rows.div_ceil(shares), ..head }
     }
 
     /// Whether the head's weight is trained.

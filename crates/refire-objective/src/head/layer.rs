@@ -1,5 +1,5 @@
 use crate::ObjectiveError;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use std::ops::Range;
 
 /// The last layer of a language model: from hidden states to logits.
@@ -47,7 +47,8 @@ impl HeadLayer {
         Self { weight, thin: None, bias: None, logit_scale: 1.0, softcap: None }
     }
 
-    /// Logits `[n, vocab]` of hidden states, all at once: for few rows.
+    /// Logits `[n, vocab]` of hidden states, all at once: for few rows. Those of weights in 16 bits
+    /// come in 32.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -62,9 +63,9 @@ impl HeadLayer {
     }
 
     pub(super) fn logits_and_slope(&self, hidden: Tensor<2>) -> Logits {
-        let mut values = self.read(hidden);
+        let mut values = widened(self.read(hidden));
         if let Some(bias) = &self.bias {
-            values = values + bias.clone().unsqueeze();
+            values = values + widened(bias.clone()).unsqueeze();
         }
         if self.logit_scale != 1.0 {
             values = values * self.logit_scale;
@@ -101,13 +102,14 @@ impl HeadLayer {
         }
     }
 
-    /// From the gradient of the logits to that of `h W^T + u B^T + b`.
+    /// From the gradient of the logits to that of `h W^T + u B^T + b`, in the weight's format.
     pub(super) fn d_product(&self, d_logits: Tensor<2>, slope: Option<Tensor<2>>) -> Tensor<2> {
         let d = match slope {
             Some(slope) => d_logits * slope,
             None => d_logits,
         };
-        if self.logit_scale == 1.0 { d } else { d * self.logit_scale }
+        let d = if self.logit_scale == 1.0 { d } else { d * self.logit_scale };
+        if d.dtype() == self.weight.dtype() { d } else { d.cast(self.weight.dtype()) }
     }
 
     /// Size of the vocabulary, if everything fits hidden states of this width.
@@ -181,6 +183,11 @@ impl HeadInput {
         }
         Ok(())
     }
+}
+
+/// In 32 bits, if it was in 16: log-probabilities made of 16 bits have three digits.
+pub(super) fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if matches!(x.dtype(), DType::BF16 | DType::F16) { x.cast(DType::F32) } else { x }
 }
 
 /// `1 / temperature` `[rows, 1]`, unless all are 1.

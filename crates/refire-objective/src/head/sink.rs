@@ -1,4 +1,5 @@
 use super::chunk::Chunk;
+use super::layer::widened;
 use super::{HeadLayer, HeadStats};
 use burn::tensor::Tensor;
 use refire_core::Needs;
@@ -43,7 +44,7 @@ impl<'a> GradSink<'a> {
         if let Some(h) = h.filter(|_| self.with_layer) {
             self.weight = Some(weight_grad(self.weight.take(), d.clone(), h));
             if self.layer.bias.is_some() {
-                let part = d.clone().sum_dim(0).flatten(0, 1);
+                let part = widened(d.clone()).sum_dim(0).flatten(0, 1);
                 self.bias = Some(match self.bias.take() {
                     Some(sum) => sum + part,
                     None => part,
@@ -60,10 +61,11 @@ impl<'a> GradSink<'a> {
     }
 }
 
-/// `sum + d^T x`.
+/// `sum + d^T x`, summed in 32 bits at least.
 fn weight_grad(sum: Option<Tensor<2>>, d: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
     match sum {
-        Some(sum) => refire_kernels::add_weight_grad(sum, d, x),
-        None => d.transpose().matmul(x),
+        Some(sum) if sum.dtype() == d.dtype() => refire_kernels::add_weight_grad(sum, d, x),
+        Some(sum) => sum + widened(d.transpose().matmul(x)),
+        None => widened(d.transpose().matmul(x)),
     }
 }

@@ -3,7 +3,7 @@
 use super::{ChatTemplate, ChatValue, RenderOptions};
 use crate::{ModelError, Tokenizer};
 use minijinja::Value;
-use refire_core::Message;
+use refire_core::{ChatTokens, Message};
 use std::ops::Range;
 
 /// A rendered conversation, and where in it the assistant speaks.
@@ -13,15 +13,6 @@ pub struct MarkedText {
     pub text: String,
     /// Byte ranges of what the assistant wrote, in order.
     pub assistant: Vec<Range<usize>>,
-}
-
-/// A conversation as tokens, ready to be a training row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarkedTokens {
-    /// The tokens.
-    pub tokens: Vec<u32>,
-    /// Which of them the assistant wrote.
-    pub assistant: Vec<bool>,
 }
 
 impl ChatTemplate {
@@ -86,7 +77,7 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         messages: &[Message],
         options: &RenderOptions,
-    ) -> Result<MarkedTokens, ModelError> {
+    ) -> Result<ChatTokens, ModelError> {
         let marked = self.render_marked(messages, options)?;
         marked.tokenize(tokenizer)
     }
@@ -131,12 +122,12 @@ impl MarkedText {
     ///
     /// # Errors
     /// [`ModelError::Tokenizer`] when the tokenizer fails.
-    pub fn tokenize(&self, tokenizer: &Tokenizer) -> Result<MarkedTokens, ModelError> {
+    pub fn tokenize(&self, tokenizer: &Tokenizer) -> Result<ChatTokens, ModelError> {
         let (tokens, places) = tokenizer.encode_rendered_with_places(&self.text)?;
         let inside = |place: &Range<usize>| {
             self.assistant.iter().any(|span| place.start < span.end && span.start < place.end)
         };
         let assistant = places.iter().map(inside).collect();
-        Ok(MarkedTokens { tokens, assistant })
+        Ok(ChatTokens { tokens, assistant })
     }
 }
