@@ -4,7 +4,8 @@ use refire_core::{
 
 /// WSRL's warm-up (Zhou et al., arXiv 2412.07762): the first `requests` carry
 /// `meta["warm_up"] = true`. Their rollouts, by the policy as it starts, fill a replay buffer and
-/// set a critic right before the first update; offline data isn't kept.
+/// set a critic right before the first update; offline data isn't kept. In `refire-train` the policy
+/// isn't updated for the first `critic.warmup_steps` steps: as many as it takes to serve these.
 ///
 /// ```
 /// use refire_core::{Prompt, PromptSource, SamplingParams};
