@@ -14,7 +14,7 @@ use clap::Parser;
 use refire::burn::tensor::Device;
 use refire::core::{BoxError, Row};
 use refire::model::{LearnerConfig, LoraConfig, Pretrained};
-use refire::objective::{Dtype, Policy};
+use refire::objective::Dtype;
 use refire::sft::loss::Nll;
 use refire::train::{
     Decay, Interrupt, MetricsLog, MicroBatch, Progress, Report, Schedule, SftConfig, SftTrainer,

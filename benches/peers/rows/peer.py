@@ -64,11 +64,12 @@ def trl(rows, how, tokenizer, folder):
     shared = {"output_dir": folder, "report_to": "none", "use_cpu": True, "max_length": None}
     given = {"model": model, "train_dataset": data, "processing_class": tokenizer}
     if how == "dpo":
-        made = DPOTrainer(args=DPOConfig(**shared), **given).train_dataset
+        made = DPOTrainer(args=DPOConfig(**shared), ref_model=network(tokenizer), **given)
+        made = made.train_dataset
         return [(r["prompt_ids"], [r["chosen_ids"], r["rejected_ids"]]) for r in made]
     if how == "kto":
         args = KTOConfig(**shared, per_device_train_batch_size=2)
-        made = KTOTrainer(args=args, **given).train_dataset
+        made = KTOTrainer(args=args, ref_model=network(tokenizer), **given).train_dataset
         return [(r["prompt_ids"], [r["completion_ids"]]) for r in made]
     made = SFTTrainer(args=SFTConfig(**shared), **given).train_dataset
     masks = (

@@ -1,5 +1,7 @@
 //! Records as rows and pairs, through an encoder whose tokens can be counted on fingers.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use refire_core::{BoxError, ChatTokens, Message, Role, TextEncoder};
 use refire_data::{
     Content, DataError, EncodeConfig, Example, Learn, Record, TooLong, encode_preferences,
@@ -75,7 +77,7 @@ fn row(example: Example, config: &EncodeConfig) -> Option<String> {
 }
 
 fn row_of(record: &Record, config: &EncodeConfig) -> Option<String> {
-    let row = record.to_row(&Letters, config).unwrap()?;
+    let row = record.encode_row(&Letters, config).unwrap()?;
     assert_eq!(row.tokens.len(), row.loss_mask.len());
     let letter = |(token, learned): (&u32, &bool)| {
         let letter = char::from_u32(if *token == 5 { u32::from('é') } else { *token }).unwrap();
@@ -132,7 +134,7 @@ fn an_answer_begins_where_the_tokens_differ_and_the_report_says_so() {
     let pair =
         Example::Preference { prompt: "x=".into(), chosen: "5".into(), rejected: "6".into() };
     let pair =
-        Record::new(pair).to_preference(&Letters, &EncodeConfig::default()).unwrap().unwrap();
+        Record::new(pair).encode_preference(&Letters, &EncodeConfig::default()).unwrap().unwrap();
     // Both answers begin where the first of them differs.
     assert_eq!(pair.prompt, "^x".chars().map(u32::from).collect::<Vec<_>>());
     assert_eq!(pair.completions, [vec![5, u32::from('$')], Letters::tokens("=6$")]);
@@ -167,17 +169,17 @@ fn pairs_keep_their_labels_and_margins() {
         Example::ImplicitPreference { chosen: "a: yes".into(), rejected: "a: no".into() };
     let mut record = Record::new(implicit);
     record.extra.insert("margin".to_owned(), 0.5.into());
-    let pair = record.to_preference(&Letters, &config).unwrap().unwrap();
+    let pair = record.encode_preference(&Letters, &config).unwrap().unwrap();
     assert_eq!((pair.labels.clone(), pair.margin), (vec![1.0, 0.0], 0.5));
     assert_eq!(pair.prompt, Letters::tokens("^a:"));
     assert_eq!(pair.completions[1], Letters::tokens(" no$"));
     let judged = Example::Unpaired { prompt: "a".into(), completion: "b".into(), label: false };
-    let one = Record::new(judged).to_preference(&Letters, &config).unwrap().unwrap();
+    let one = Record::new(judged).encode_preference(&Letters, &config).unwrap().unwrap();
     assert_eq!(one.labels, [0.0]);
     let short = EncodeConfig { max_tokens: Some(3), ..config.clone() };
-    assert_eq!(record.to_preference(&Letters, &short).unwrap(), None);
+    assert_eq!(record.encode_preference(&Letters, &short).unwrap(), None);
     record.extra.insert("margin".to_owned(), "much".into());
-    let error = record.to_preference(&Letters, &config).unwrap_err();
+    let error = record.encode_preference(&Letters, &config).unwrap_err();
     assert!(error.to_string().contains("margin"), "{error}");
 }
 
@@ -185,11 +187,11 @@ fn pairs_keep_their_labels_and_margins() {
 fn weights_of_rows_are_taken_over() {
     let mut record = Record::new(qa("a", "b"));
     record.extra.insert("loss_weight".to_owned(), 0.25.into());
-    let row = record.to_row(&Letters, &EncodeConfig::default()).unwrap().unwrap();
+    let row = record.encode_row(&Letters, &EncodeConfig::default()).unwrap().unwrap();
     assert_eq!(row.weights, Some(vec![0.25; 4]));
     assert_eq!(row.id, record.id().short());
     record.extra.insert("loss_weight".to_owned(), (-1).into());
-    assert!(record.to_row(&Letters, &EncodeConfig::default()).is_err());
+    assert!(record.encode_row(&Letters, &EncodeConfig::default()).is_err());
 }
 
 #[test]

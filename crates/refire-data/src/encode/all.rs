@@ -64,7 +64,7 @@ pub struct Encoded<T> {
     pub report: EncodeReport,
 }
 
-/// Rows of supervised training, by [`Record::to_row`] on all threads.
+/// Rows of supervised training, by [`Record::encode_row`] on all threads.
 ///
 /// # Errors
 /// Names the first record, in their order, that can't become a row.
@@ -77,7 +77,7 @@ pub fn encode_rows(
     collect(records, |record| record.row(encoder, config))
 }
 
-/// Judged answers for preference training, by [`Record::to_preference`] on all threads.
+/// Judged answers for preference training, by [`Record::encode_preference`] on all threads.
 ///
 /// # Errors
 /// Names the first record, in their order, that has none.

@@ -46,7 +46,7 @@ impl Record {
     /// }
     ///
     /// let example = Example::PromptCompletion { prompt: "2+3=".into(), completion: "5".into() };
-    /// let row = Record::new(example).to_row(&Bytes, &EncodeConfig::default())?.ok_or("left out")?;
+    /// let row = Record::new(example).encode_row(&Bytes, &EncodeConfig::default())?.ok_or("left out")?;
     /// assert_eq!(row.tokens, b"2+3=5\n".map(u32::from));
     /// assert_eq!(row.loss_mask, [false, false, false, false, true, true]);
     /// # Ok::<(), BoxError>(())
@@ -55,7 +55,7 @@ impl Record {
     /// # Errors
     /// When a record of this kind has no answer, when `loss_weight` is not a number of at least 0,
     /// or when the encoder fails: without a chat template, for example.
-    pub fn to_row(
+    pub fn encode_row(
         &self,
         encoder: &dyn TextEncoder,
         config: &EncodeConfig,
@@ -70,7 +70,7 @@ impl Record {
     ///
     /// # Errors
     /// For records of other kinds, when `margin` is not a number, or when the encoder fails.
-    pub fn to_preference(
+    pub fn encode_preference(
         &self,
         encoder: &dyn TextEncoder,
         config: &EncodeConfig,
