@@ -20,8 +20,8 @@
 //! - **Synthesis** over any engine, through an [`Asker`]: [`DraftRevise`], [`Critique`],
 //!   [`DocumentQa`], [`Guidance`], [`RationaleMemory`], [`WeakToStrong`]; a [`SynthesisStage`] puts
 //!   any of them into a pipeline.
-//! - **Tokens**: [`encode_rows`] and [`encode_preferences`] make training rows and pairs of records,
-//!   through a model's tokenizer and chat template.
+//! - **Tokens**: [`encode_rows`], [`encode_preferences`] and [`encode_prompts`] make training rows, pairs
+//!   and prompts of records, through a model's tokenizer and chat template.
 //! - **Loading**: [`pack`], [`group_by_length`], [`token_budget`], [`balance`], [`Shuffle`],
 //!   [`Prefetch`].
 //! - **Pipelines**: [`Pipeline`] runs [`Stage`]s over a reader and keeps the books. For data beyond
@@ -66,7 +66,8 @@ pub use dedup::{
     read_signatures, renumbered, template_duplicates, write_signatures,
 };
 pub use encode::{
-    EncodeConfig, EncodeReport, Encoded, Learn, LeftOut, TooLong, encode_preferences, encode_rows,
+    EncodeConfig, EncodeReport, Encoded, Learn, LeftOut, TooLong, encode_preferences,
+    encode_prompts, encode_rows,
 };
 pub use error::DataError;
 pub use example::{

@@ -5,7 +5,7 @@
 use refire_core::{BoxError, ChatTokens, Message, Role, TextEncoder};
 use refire_data::{
     Content, DataError, EncodeConfig, Example, Learn, Record, TooLong, encode_preferences,
-    encode_rows,
+    encode_prompts, encode_rows,
 };
 use serde_json::Value;
 
@@ -181,6 +181,24 @@ fn pairs_keep_their_labels_and_margins() {
     record.extra.insert("margin".to_owned(), "much".into());
     let error = record.encode_preference(&Letters, &config).unwrap_err();
     assert!(error.to_string().contains("margin"), "{error}");
+}
+
+#[test]
+fn questions_are_asked_as_training_has_them() {
+    let config = EncodeConfig { max_tokens: Some(10), ..EncodeConfig::default() };
+    let long = Example::PromptOnly { prompt: "a long question".into() };
+    let verifiable =
+        Example::Verifiable { prompt: "2+3=".into(), answer: "5".into(), verifier: String::new() };
+    let records = [Record::new(dialogue()), Record::new(long), Record::new(verifiable)];
+    let encoded = encode_prompts(&records, &Letters, &config).unwrap();
+    assert_eq!(encoded.report.left_out.len(), 1);
+    let tokens: Vec<_> = encoded.items.iter().map(|prompt| prompt.tokens.clone()).collect();
+    // As the rows of `replies_are_learned` and `of_chats` begin.
+    assert_eq!(tokens, [Letters::tokens("uq|ar|us|a"), Letters::tokens("^2+3=")]);
+    assert_eq!((encoded.items[0].messages.len(), encoded.items[0].answer.clone()), (3, None));
+    assert_eq!(encoded.items[1].answer.as_deref(), Some("5"));
+    let whole = Record::new(Example::LanguageModelling { content: "ab".into() });
+    assert!(encode_prompts(&[whole], &Letters, &config).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::EncodeConfig;
 use super::record::Tokens;
 use crate::{DataError, Record, RecordId};
 use rayon::prelude::*;
-use refire_core::{Preference, Row, TextEncoder};
+use refire_core::{Preference, Prompt, Row, TextEncoder};
 use std::fmt;
 
 /// A record that gave nothing to train on.
@@ -88,6 +88,20 @@ pub fn encode_preferences(
 ) -> Result<Encoded<Preference>, DataError> {
     config.validate()?;
     collect(records, |record| record.preference(encoder, config))
+}
+
+/// Prompts for rollouts, by [`Record::encode_prompt`] on all threads: what a
+/// [`Pool`](crate::Pool) is made of.
+///
+/// # Errors
+/// Names the first record, in their order, that has no question apart.
+pub fn encode_prompts(
+    records: &[Record],
+    encoder: &dyn TextEncoder,
+    config: &EncodeConfig,
+) -> Result<Encoded<Prompt>, DataError> {
+    config.validate()?;
+    collect(records, |record| record.prompt(encoder, config))
 }
 
 fn collect<T: Send>(

@@ -5,10 +5,11 @@
 //! of both first differ from those of the question alone.
 
 mod all;
+mod prompt;
 mod record;
 mod split;
 
-pub use all::{EncodeReport, Encoded, LeftOut, encode_preferences, encode_rows};
+pub use all::{EncodeReport, Encoded, LeftOut, encode_preferences, encode_prompts, encode_rows};
 
 use crate::DataError;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,8 @@ pub enum TooLong {
     /// It is left out, and named in the report.
     #[default]
     LeaveOut,
-    /// Its end is cut off, and the report counts it. Left out if nothing that is learned remains.
+    /// Its end is cut off, and the report counts it. Left out if nothing that is learned remains, and
+    /// if it is a question.
     Cut,
 }
 
@@ -50,7 +52,8 @@ pub enum TooLong {
 pub struct EncodeConfig {
     /// What of a record is learned.
     pub learn: Learn,
-    /// Most tokens of a row; of a preference, of its prompt with either answer. `None`: any number.
+    /// Most tokens of a row; of a preference, of its prompt with either answer; of a prompt. `None`:
+    /// any number.
     pub max_tokens: Option<usize>,
     /// What becomes of longer ones.
     pub too_long: TooLong,

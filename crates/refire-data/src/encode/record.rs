@@ -12,12 +12,16 @@ pub(super) struct Tokens<T> {
 }
 
 impl<T> Tokens<T> {
-    fn left_out(why: &'static str) -> Self {
+    pub(super) fn whole(item: T) -> Self {
+        Self { item: Ok(item), cut: false, merged: false }
+    }
+
+    pub(super) fn left_out(why: &'static str) -> Self {
         Self { item: Err(why), cut: false, merged: false }
     }
 }
 
-const TOO_LONG: &str = "it is longer than `max_tokens`";
+pub(super) const TOO_LONG: &str = "it is longer than `max_tokens`";
 const NOTHING_LEARNED: &str = "no token of it is learned";
 
 impl Record {

@@ -20,11 +20,7 @@ pub(super) fn split(
     prompt: &Content,
     completions: &[&Content],
 ) -> Result<Split, DataError> {
-    let mut alone = match prompt {
-        Content::Text(text) => encoder.text(text),
-        Content::Messages(messages) => encoder.chat(messages, tools, true),
-    }
-    .map_err(failed)?;
+    let mut alone = opening(encoder, tools, prompt).map_err(failed)?;
     let whole = |completion: &&Content| whole(encoder, tools, &prompt.join(completion)?);
     let mut completions = completions.iter().map(whole).collect::<Result<Vec<_>, _>>()?;
     let common = |tokens: &Vec<u32>| alone.iter().zip(tokens).take_while(|(a, b)| a == b).count();
@@ -35,6 +31,18 @@ pub(super) fn split(
         tokens.drain(..length);
     }
     Ok(Split { prompt: alone, completions, merged })
+}
+
+/// A question as the model is asked it: a chat ends with the header of the answer.
+pub(super) fn opening(
+    encoder: &dyn TextEncoder,
+    tools: &[Value],
+    prompt: &Content,
+) -> Result<Vec<u32>, BoxError> {
+    match prompt {
+        Content::Text(text) => encoder.text(text),
+        Content::Messages(messages) => encoder.chat(messages, tools, true),
+    }
 }
 
 /// A text to its end, or a chat.

@@ -5,7 +5,6 @@ mod convert;
 mod hash;
 mod kind;
 mod message;
-mod prompt;
 mod record;
 mod row;
 
