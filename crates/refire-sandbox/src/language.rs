@@ -4,6 +4,18 @@ use std::fmt::Debug;
 ///
 /// Python runs in the sandbox's own interpreter and can be tested function by function. A compiled
 /// language is compiled in a sandbox, and tested through standard input and output.
+///
+/// ```no_run
+/// use refire_sandbox::{Comparator, Cpp, Job, Sandbox, SandboxConfig, StdioCase, Suite};
+/// use std::sync::Arc;
+/// let program = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b; }";
+/// let cases = vec![StdioCase { input: "2 3".into(), output: "5".into() }];
+/// let suite = Suite::Stdio { cases, comparator: Comparator::Lines };
+/// let job = Job { language: Arc::new(Cpp::default()), ..Job::new(program, suite) };
+/// let outcome = Sandbox::new(SandboxConfig::default())?.run(&job);
+/// assert!(outcome.verdict.is_passed());
+/// # Ok::<(), refire_sandbox::SandboxError>(())
+/// ```
 pub trait Language: Debug + Send + Sync {
     /// Its name in messages.
     fn name(&self) -> &'static str;
@@ -13,6 +25,22 @@ pub trait Language: Debug + Send + Sync {
 }
 
 /// A compiler that reads a program from standard input.
+///
+/// ```
+/// use refire_sandbox::{Compiler, Language};
+/// #[derive(Debug)]
+/// struct C;
+/// impl Language for C {
+///     fn name(&self) -> &'static str {
+///         "c"
+///     }
+///     fn compiler(&self) -> Option<Compiler> {
+///         let arguments = ["-O2", "-x", "c", "-", "-o", "program", "-lm"].map(String::from).into();
+///         Some(Compiler { tool: "gcc".to_owned(), arguments })
+///     }
+/// }
+/// assert_eq!(C.compiler().map(|compiler| compiler.tool).as_deref(), Some("gcc"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiler {
     /// The program, found on `/usr/local/bin:/usr/bin:/bin` inside.
@@ -22,6 +50,13 @@ pub struct Compiler {
 }
 
 /// Python 3, in the sandbox's interpreter.
+///
+/// ```
+/// use refire_sandbox::{Job, Language, Python3, Suite};
+/// let job = Job::new("f = len", Suite::check("f", "def check(f):\n    assert f([1]) == 1\n"));
+/// assert_eq!(job.language.name(), Python3.name());
+/// assert!(Python3.compiler().is_none());
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Python3;
 

@@ -129,6 +129,16 @@ pub enum LayerState {
 }
 
 /// The state of every layer, as it was tried. Part of every result.
+///
+/// ```
+/// use refire_sandbox::{Layer, doctor};
+/// let layers = doctor();
+/// if let Some((layer, reason)) = layers.missing() {
+///     println!("{layer}: {reason}; {}", layer.cure());
+/// }
+/// assert!(layers.active().iter().all(|layer| layers.is_active(*layer)));
+/// assert_eq!(layers.iter().count(), Layer::ALL.len());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
     states: Vec<(Layer, LayerState)>,

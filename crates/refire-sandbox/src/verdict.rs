@@ -133,6 +133,18 @@ pub struct Usage {
 }
 
 /// Everything known about one submission.
+///
+/// ```no_run
+/// use refire_sandbox::{Job, Sandbox, SandboxConfig, Suite};
+/// let test = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n";
+/// let job = Job::new("def double(x):\n    return x + 2\n", Suite::check("double", test));
+/// let outcome = Sandbox::new(SandboxConfig::default())?.run(&job);
+/// assert_eq!(outcome.verdict.name(), "failed");
+/// // One test of two; `None` where nothing is known about the submission.
+/// assert_eq!(outcome.fraction(), Some(0.5));
+/// println!("{:?}, {}", outcome.usage.cpu, String::from_utf8_lossy(&outcome.stderr));
+/// # Ok::<(), refire_sandbox::SandboxError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What happened.

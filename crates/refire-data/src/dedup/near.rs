@@ -319,6 +319,15 @@ pub fn near_duplicates<T: AsRef<str> + Sync>(
 
 /// All pairs of positions that share a band, each once: what classic MinHash-LSH calls
 /// candidates.
+///
+/// ```
+/// use refire_data::{NearConfig, NearDedup, candidate_pairs};
+/// let near = NearDedup::new(NearConfig::default())?;
+/// let texts = ["Is it so? Nobody knows.", "It was never said.", "is it so? nobody knows"];
+/// let prints: Vec<_> = texts.iter().map(|text| near.fingerprint(text)).collect();
+/// assert_eq!(candidate_pairs(&prints), [(0, 2)]);
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 pub fn candidate_pairs(fingerprints: &[Fingerprint]) -> Vec<(usize, usize)> {
     let bands = fingerprints.iter().map(|print| print.keys.len()).max().unwrap_or(0);
     let mut pairs: Vec<(usize, usize)> = (0..bands)

@@ -23,6 +23,15 @@ impl std::fmt::Display for RecordId {
 /// Identity of an example with its tools: XXH3-128 over its kind and its fields, each with its
 /// length before it. Object keys are sorted first, so their order doesn't matter; extra columns
 /// and provenance don't count.
+///
+/// ```
+/// use refire_data::{Example, content_id};
+/// use serde_json::json;
+/// let example = Example::PromptOnly { prompt: "2 + 3?".into() };
+/// let id = content_id(&example, &[json!({"name": "add", "strict": true})]);
+/// assert_eq!(id, content_id(&example, &[json!({"strict": true, "name": "add"})]));
+/// assert_ne!(id, content_id(&example, &[]));
+/// ```
 pub fn content_id(example: &Example, tools: &[Value]) -> RecordId {
     let mut hash = Feeder(Xxh3::new());
     hash.text(example.kind().name());

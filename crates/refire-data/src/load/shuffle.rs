@@ -63,6 +63,18 @@ impl Stateful for Shuffle {
 }
 
 /// Serves rows in shuffled passes.
+///
+/// ```
+/// use refire_core::{Row, RowSource, Stateful};
+/// use refire_data::ShuffledRows;
+/// let rows: Vec<Row> = (0..4).map(|id| Row { id, ..Row::default() }).collect();
+/// let mut source = ShuffledRows::new(rows.clone(), 7)?;
+/// source.next(3)?;
+/// let mut resumed = ShuffledRows::new(rows, 7)?;
+/// resumed.restore(&source.state()?)?;
+/// assert_eq!(resumed.next(6)?, source.next(6)?);
+/// # Ok::<(), refire_core::BoxError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ShuffledRows {
     rows: Vec<Row>,

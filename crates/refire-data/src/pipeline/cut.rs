@@ -90,6 +90,19 @@ fn cut(records: Vec<Record>, step: &str, clean: &mut dyn FnMut(&str) -> Option<S
 
 /// Cuts repeated spans of sentences out of texts, answers and what the model says in chats; what it
 /// doesn't apply to is counted.
+///
+/// ```
+/// use refire_data::{Example, Record, SentenceConfig, SentenceStage, Stage};
+/// let mut stage = SentenceStage::new(SentenceConfig { span: 1, ..SentenceConfig::default() })?;
+/// let records = ["First.", "Second."].map(|start| {
+///     let text = format!("{start} Please read all of our terms and conditions before you go on.");
+///     Record::new(Example::LanguageModelling { content: text.into() })
+/// });
+/// let passed = stage.run(records.into())?;
+/// assert_eq!(passed.changed, 1);
+/// assert_eq!(passed.records[1].example.full_text().trim(), "Second.");
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct SentenceStage(SentenceDedup);
 
@@ -115,6 +128,16 @@ impl Stage for SentenceStage {
 
 /// Cuts repeated passages out of texts, answers and what the model says in chats; what it doesn't
 /// apply to is counted.
+///
+/// ```
+/// use refire_data::{Example, Record, Stage, SubstringStage, Words};
+/// let mut stage = SubstringStage::new(4, Words::default())?;
+/// let records = ["one two three four five", "zero one two three four six"]
+///     .map(|text| Record::new(Example::LanguageModelling { content: text.into() }));
+/// let passed = stage.run(records.into())?;
+/// assert_eq!(passed.records[1].example.full_text(), "zero  six");
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct SubstringStage(SubstringDedup);
 

@@ -30,6 +30,17 @@ impl Part {
 }
 
 /// Removes records equal to an earlier one.
+///
+/// ```
+/// use refire_data::{Example, ExactStage, Part, Record, Stage, Words};
+/// let mut stage = ExactStage::new(Part::Prompt, Some(Words::default()));
+/// let records = [("What is 2 + 3?", "5"), ("what is 2 + 3", "five")].map(|(prompt, answer)| {
+///     Record::new(Example::PromptCompletion { prompt: prompt.into(), completion: answer.into() })
+/// });
+/// let passed = stage.run(records.into())?;
+/// assert_eq!((passed.records.len(), passed.removed[0].reason.as_str()), (1, "exact duplicate"));
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct ExactStage {
     part: Part,
@@ -66,6 +77,17 @@ impl Stage for ExactStage {
 }
 
 /// Removes records nearly equal to an earlier one that was kept.
+///
+/// ```
+/// use refire_data::{Example, NearConfig, NearStage, Part, Record, Stage};
+/// let mut stage = NearStage::new(Part::Whole, NearConfig::default())?;
+/// let text = "the quick brown fox jumps over the lazy dog and runs into the dark green wood";
+/// let records = [text.to_owned(), format!("{text} today")]
+///     .map(|text| Record::new(Example::LanguageModelling { content: text.into() }));
+/// let passed = stage.run(records.into())?;
+/// assert_eq!((passed.records.len(), passed.removed[0].reason.as_str()), (1, "near-duplicate"));
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct NearStage {
     part: Part,

@@ -104,6 +104,21 @@ where
 
 /// A stage from a function on one record that returns the record, changed or not, or takes it out.
 /// Runs on all threads.
+///
+/// ```
+/// use refire_data::{Example, Record, Removed, filter_map_stage};
+/// let whole = |text: &str| Example::LanguageModelling { content: text.into() };
+/// let mut stage = filter_map_stage("trim", move |record: Record| {
+///     match record.example.full_text().trim() {
+///         "" => Err(Box::new(Removed { record, reason: "empty".into(), detail: String::new() })),
+///         text => Ok(record.derive(whole(text), "trim")),
+///     }
+/// });
+/// let passed = stage.run([" a text\n", " "].map(|text| Record::new(whole(text))).into())?;
+/// assert_eq!(passed.records[0].example, whole("a text"));
+/// assert_eq!((passed.changed, passed.removed.len()), (1, 1));
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 pub fn filter_map_stage(
     name: impl Into<String>,
     work: impl Fn(Record) -> Result<Record, Box<Removed>> + Sync + 'static,

@@ -34,6 +34,12 @@ pub fn edit_distance<T: PartialEq>(a: &[T], b: &[T]) -> usize {
 
 /// Mean over pairs of the edit distance divided by the longer length, in `[0, 1]`; 0 for fewer than
 /// two sequences. Higher is more diverse.
+///
+/// ```
+/// let answers = [vec!["two", "and", "three"], vec!["two", "plus", "three"], vec!["two", "plus", "3"]];
+/// let mean = refire_data::mean_edit_distance(&answers);
+/// assert!((mean - (1.0 + 2.0 + 1.0) / 9.0).abs() < 1e-12);
+/// ```
 pub fn mean_edit_distance<T: PartialEq>(sequences: &[Vec<T>]) -> f64 {
     let (mut sum, mut pairs) = (0.0, 0.0);
     for (i, a) in sequences.iter().enumerate() {

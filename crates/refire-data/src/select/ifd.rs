@@ -1,5 +1,12 @@
 /// Perplexity of a sequence from the log-probabilities (natural, at most 0) of its tokens:
 /// `exp(-mean)`; `None` without tokens.
+///
+/// ```
+/// let logprobs = [0.5_f32.ln(); 3];
+/// let perplexity = refire_data::perplexity(&logprobs).ok_or("no token")?;
+/// assert!((perplexity - 2.0).abs() < 1e-6);
+/// # Ok::<(), &str>(())
+/// ```
 pub fn perplexity(logprobs: &[f32]) -> Option<f64> {
     let sum: f64 = logprobs.iter().map(|p| f64::from(*p)).sum();
     (!logprobs.is_empty()).then(|| (-sum / logprobs.len() as f64).exp())

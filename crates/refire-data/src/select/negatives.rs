@@ -14,6 +14,17 @@ pub struct LabelledTrace<'a> {
 /// Right answers, and up to `ratio` wrong ones for each of them (for questions without a right one,
 /// up to `unsolved`): wrong traces often hold good steps, and training on them too generalises
 /// better. In sample order.
+///
+/// ```
+/// use refire_data::{Attempt, Attempts, retain_negatives};
+/// let attempt = |tokens, correct| Attempt { tokens, correct: Some(correct), ..Attempt::default() };
+/// let asked = Attempts {
+///     attempts: vec![attempt(12, false), attempt(10, true), attempt(14, false)],
+///     ..Attempts::default()
+/// };
+/// let kept = retain_negatives(&asked, 1.0, 0);
+/// assert_eq!(kept.iter().map(|trace| trace.correct).collect::<Vec<_>>(), [false, true]);
+/// ```
 pub fn retain_negatives(asked: &Attempts, ratio: f64, unsolved: usize) -> Vec<LabelledTrace<'_>> {
     let right = asked.right().len();
     let mut left = if right == 0 { unsolved } else { (ratio * right as f64).floor() as usize };

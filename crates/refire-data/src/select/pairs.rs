@@ -81,6 +81,17 @@ pub fn pairs(asked: &Attempts, rule: PairRule) -> Vec<Pair<'_>> {
 
 /// The chosen answer against every longer wrong one, and every right one at least `ratio` times
 /// as long; in sample order.
+///
+/// ```
+/// use refire_data::{Attempt, Attempts, long_to_short};
+/// let attempt = |tokens, correct| Attempt { tokens, correct: Some(correct), ..Attempt::default() };
+/// let asked = Attempts {
+///     attempts: vec![attempt(10, true), attempt(14, true), attempt(16, true), attempt(12, false)],
+///     ..Attempts::default()
+/// };
+/// let pairs = long_to_short(&asked, &asked.attempts[0], 1.5);
+/// assert_eq!(pairs.iter().map(|pair| pair.rejected.tokens).collect::<Vec<_>>(), [16, 12]);
+/// ```
 pub fn long_to_short<'a>(asked: &'a Attempts, chosen: &'a Attempt, ratio: f64) -> Vec<Pair<'a>> {
     let short = chosen.length();
     let worse = |attempt: &&Attempt| match attempt.correct {

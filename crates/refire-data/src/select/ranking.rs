@@ -63,6 +63,10 @@ fn ranks(scores: &[f64]) -> Vec<f64> {
 
 /// Indices of the best share of scores, in `(0, 1]`, best first; of equal ones the first. At least
 /// one, unless there is none.
+///
+/// ```
+/// assert_eq!(refire_data::top_share(&[0.2, 0.9, 0.5, 0.7], 0.5), [1, 3]);
+/// ```
 pub fn top_share(scores: &[f64], share: f64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));

@@ -10,6 +10,22 @@ type Encode<'a> = dyn Fn(&[Message]) -> Result<Vec<u32>, BoxError> + 'a;
 ///
 /// Every call of [`ask`](Self::ask) is a round of its own in the keys of the draws, so that the same
 /// question asked twice gets two answers; the number of rounds is what a resumed run needs.
+///
+/// ```
+/// use refire_core::{BoxError, Message, SamplingParams};
+/// use refire_data::Asker;
+/// # use refire_core::RolloutEngine;
+/// // A model's own encoder renders its chat template.
+/// fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+///     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let answers: Vec<String> = asker.ask_one(&[(7, "2 + 3?".to_owned())])?;
+/// assert_eq!((answers.len(), asker.round()), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Asker<'a> {
     engine: &'a mut dyn RolloutEngine,
     encode: &'a Encode<'a>,

@@ -3,6 +3,25 @@ use crate::{DataError, Example, Record, Template};
 
 /// Critique and revision against written principles: each round every answer is criticised, and
 /// rewritten unless the critique finds nothing. First and last answer make a preference pair.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, Critique, Example, Record};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let question = Record::new(Example::PromptOnly { prompt: "Which colour has the sky?".into() });
+/// let recipe = Critique::new(vec!["Be kind.".to_owned()])?;
+/// for revised in recipe.run(&mut asker, &[question])? {
+///     // `record` has the last answer, `pair` prefers it to the first one.
+///     assert!(revised.pair.is_none() || revised.revisions > 0);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Critique {
     /// What answers must keep to.

@@ -5,6 +5,25 @@ use crate::{DataError, Example, Record, Template};
 /// Document, question, answer: passages of a text become questions, and their answers are written
 /// with the passage in sight. The record holds question and answer without the passage, which is in
 /// the extra column `passage`.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, DocumentQa, Example, Record};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let document = Record::new(Example::LanguageModelling {
+///     content: "Ada wrote it in 1843. Nobody read it for long.".into(),
+/// });
+/// let made = DocumentQa::new()?.run(&mut asker, &document)?;
+/// // Up to three records of question and answer.
+/// assert!(made.iter().all(|record| record.extra.contains_key("passage")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DocumentQa {
     /// Asks for questions, one a line; `{passage}`, `{count}`.

@@ -4,6 +4,25 @@ use crate::{DataError, Example, Record, Template};
 /// Draft, ground, revise (VideoRFT): a model that sees only the question drafts a chain of thought;
 /// then one that sees the full context mends it. Text stands here for what was a video there. As a
 /// [`Recipe`] it reads the context from the extra column [`context`](Self::context).
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, DraftRevise, Example, Record};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let question = Record::new(Example::PromptOnly { prompt: "Which colour has the sky?".into() });
+/// let facts = "It is night.".to_owned();
+/// let accept = |_: &Record, thought: &str| thought.contains("night");
+/// let made = DraftRevise::new()?.run(&mut asker, &[(question, facts)], &accept)?;
+/// // At most one record of question and mended thought.
+/// assert!(made.iter().all(|record| record.example.full_text().contains("night")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DraftRevise {
     /// Asks for the draft; `{question}`.

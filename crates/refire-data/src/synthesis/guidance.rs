@@ -3,6 +3,26 @@ use crate::{DataError, Example, Record, Template, equations};
 
 /// Guidance only (SGFT): an understanding of the question and the steps to take, without doing
 /// them. A small model trained on guidance can lead another one that answers.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, Example, Guidance, Record, equations};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let question = Record::new(Example::Verifiable {
+///     prompt: "2 + 3?".into(), answer: "5".into(), verifier: String::new(),
+/// });
+/// let made = Guidance::new()?.run(&mut asker, &[question])?;
+/// // Guidance that says "2 + 3 = 5" is turned down.
+/// let guidance = made.first().and_then(|record| record.example.response_text());
+/// assert!(equations(&guidance.unwrap_or_default()).is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Guidance {
     /// Asks for the guidance; `{question}`.

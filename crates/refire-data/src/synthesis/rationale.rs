@@ -28,6 +28,27 @@ pub struct Step {
 /// rationale always replaces and a wrong one never does (once a right one is held).
 ///
 /// The memory is saved state: its chains are long, and a run that forgets them starts over.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, RationaleMemory};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let mut memory = RationaleMemory::new(0);
+/// // 0 for a rationale that comes to the right answer.
+/// let loglik = |_: u64, rationale: &str| match rationale.ends_with('5') {
+///     true => 0.0,
+///     false => f64::NEG_INFINITY,
+/// };
+/// let step = memory.step(&mut asker, &[(7, "2 + 3?".to_owned())], &loglik)?;
+/// assert_eq!(memory.get(7).is_some(), step.accepted == 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct RationaleMemory {
     seed: u64,

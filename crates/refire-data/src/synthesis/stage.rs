@@ -52,6 +52,26 @@ type Encode = Box<dyn Fn(&[Message]) -> Result<Vec<u32>, BoxError>>;
 ///
 /// Rounds of asking are counted over all batches, so that no two draw the same. The count, and what
 /// the recipe remembers, are saved state: a resumed stream goes on as one that was never broken.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Guidance, Pipeline, Record, SynthesisStage};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: Box<dyn RolloutEngine>, questions: Vec<Record>) -> Result<(), BoxError> {
+/// let stage = SynthesisStage::new(Guidance::new()?, engine, encode, SamplingParams::default());
+/// let mut pipeline = Pipeline::new(vec![Box::new(stage)]);
+/// let mut made = Vec::new();
+/// pipeline.run(questions, &mut |record| { made.push(record); Ok(()) })?;
+/// let report = &pipeline.report().stages[0];
+/// assert_eq!(report.given, made.len() as u64);
+/// // How often there is none, by reason.
+/// println!("{:?}", report.removed);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SynthesisStage<R> {
     recipe: R,
     engine: Box<dyn RolloutEngine>,

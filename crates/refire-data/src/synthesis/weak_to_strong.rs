@@ -20,6 +20,24 @@ pub enum Keep {
 /// Weak-to-strong reasoning (W2SR): a weaker model that reasons writes traces for a stronger one.
 /// Without reference answers it labels them itself: the answer most of its samples agree on is
 /// taken for right, if enough do.
+///
+/// ```
+/// use refire_core::SamplingParams;
+/// use refire_data::{Asker, Example, Record, WeakToStrong};
+/// # use refire_core::{BoxError, Message, RolloutEngine};
+/// # fn encode(messages: &[Message]) -> Result<Vec<u32>, BoxError> {
+/// #     Ok(messages.iter().flat_map(|m| m.content.bytes().map(u32::from)).collect())
+/// # }
+/// # fn with(engine: &mut dyn RolloutEngine) -> Result<(), BoxError> {
+/// let mut asker = Asker::new(engine, &encode, SamplingParams::default());
+/// let question = Record::new(Example::PromptOnly { prompt: "2 + 3?".into() });
+/// let answer_of = |trace: &str| trace.split_whitespace().last().map(str::to_owned);
+/// let made = WeakToStrong::default().run(&mut asker, &[question], &answer_of)?;
+/// // The traces that come to the answer of most.
+/// assert!(made.iter().all(|trace| trace.extra["agreement"].as_f64() >= Some(0.5)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WeakToStrong {

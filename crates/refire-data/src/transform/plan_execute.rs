@@ -1,4 +1,12 @@
 /// A trace in two parts.
+///
+/// ```
+/// use refire_data::PlanExecute;
+/// let (plan, execution) = ("add, then double".to_owned(), "2+3=5, 5*2=10".to_owned());
+/// let split = PlanExecute { plan, execution };
+/// assert_eq!(split.response(), "<plan>\nadd, then double\n</plan>\n2+3=5, 5*2=10");
+/// assert_eq!(refire_data::plan_execute(&split.response(), &|_| None), Some(split));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanExecute {
     /// What is to be done: the steps without what they come to.

@@ -42,6 +42,11 @@ pub fn split_steps(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The steps themselves, trimmed, without empty ones.
+///
+/// ```
+/// let text = "2 + 3 = 5\n\n5 * 2 = 10\n\n";
+/// assert_eq!(refire_data::steps_of(text), ["2 + 3 = 5", "5 * 2 = 10"]);
+/// ```
 pub fn steps_of(text: &str) -> Vec<&str> {
     let steps = split_steps(text).into_iter().map(|range| text[range].trim());
     steps.filter(|step| !step.is_empty()).collect()

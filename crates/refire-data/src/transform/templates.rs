@@ -70,6 +70,18 @@ impl Template {
 /// Several wordings of one instruction, and other names for its labels: each example is asked in a
 /// drawn one, so that a policy learns the task and not the prompt. Some wordings can be held out to
 /// see whether it did.
+///
+/// ```
+/// use refire_data::TemplatePool;
+/// let wordings = ["{text} Is that [yes] or [no]?", "Is it so? {text}", "Judge: {text}"];
+/// let names = [("yes", "true"), ("no", "false")].map(|(label, name)| (label.into(), name.into()));
+/// let pool = TemplatePool::new(&wordings, 1, vec![names.into()], 0)?;
+/// let (prompt, label) = pool.render(7, 0, &[("text", "Ice is cold.")], "yes")?;
+/// assert!(prompt.contains("Ice is cold.") && label == "true");
+/// let (held_out, _) = pool.render_held_out(7, &[("text", "Ice is cold.")], "yes")?;
+/// assert_eq!(held_out, "Judge: Ice is cold.");
+/// # Ok::<(), refire_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TemplatePool {
     templates: Vec<Template>,
