@@ -68,3 +68,37 @@ pub trait TextEncoder: Send + Sync {
     /// As [`chat`](Self::chat), and when that can't be told.
     fn marked_chat(&self, messages: &[Message], tools: &[Value]) -> Result<ChatTokens, BoxError>;
 }
+
+/// Plain texts by a function, with nothing around them; chats are refused.
+///
+/// ```
+/// use refire_core::{PlainText, TextEncoder};
+/// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
+/// assert_eq!(bytes.text("5")?, [53]);
+/// assert!(bytes.chat(&[], &[], true).is_err());
+/// # Ok::<(), refire_core::BoxError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct PlainText<F>(pub F);
+
+impl<F> TextEncoder for PlainText<F>
+where
+    F: Fn(&str) -> Result<Vec<u32>, BoxError> + Send + Sync,
+{
+    fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
+        (self.0)(text)
+    }
+
+    fn end_text(&self) -> Option<&str> {
+        None
+    }
+
+    fn chat(&self, _: &[Message], _: &[Value], _: bool) -> Result<Vec<u32>, BoxError> {
+        Err("messages need a model's chat template, and this encoder reads texts only".into())
+    }
+
+    fn marked_chat(&self, messages: &[Message], tools: &[Value]) -> Result<ChatTokens, BoxError> {
+        let tokens = self.chat(messages, tools, false)?;
+        Ok(ChatTokens { assistant: vec![false; tokens.len()], tokens })
+    }
+}

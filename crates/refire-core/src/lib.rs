@@ -38,7 +38,7 @@ mod stream;
 pub use advantage::{Advantage, AdvantageValues, Advantages};
 pub use callback::{Callback, Control, Event, Phase, StepController, StepSettings};
 pub use completion::{Author, Completion, Finish, Group, Turn};
-pub use encoder::{ChatTokens, TextEncoder};
+pub use encoder::{ChatTokens, PlainText, TextEncoder};
 pub use engine::{Flow, RolloutEngine, RolloutEvent, WeightUpdate};
 pub use environment::{Environment, SingleTurn};
 pub use error::{BoxError, CoreError};

@@ -67,25 +67,14 @@ pub struct Encoded<T> {
 /// Rows of supervised training, by [`Record::encode_row`] on all threads.
 ///
 /// ```
-/// # use refire_core::{BoxError, ChatTokens, Message, TextEncoder};
+/// use refire_core::PlainText;
 /// use refire_data::{EncodeConfig, Example, Record, encode_rows};
-/// # struct Bytes;
-/// # impl TextEncoder for Bytes {
-/// #     fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
-/// #         Ok(text.bytes().map(u32::from).collect())
-/// #     }
-/// #     fn end_text(&self) -> Option<&str> { None }
-/// #     fn chat(&self, _: &[Message], _: &[serde_json::Value], _: bool)
-/// #         -> Result<Vec<u32>, BoxError> { Err("no chats".into()) }
-/// #     fn marked_chat(&self, _: &[Message], _: &[serde_json::Value])
-/// #         -> Result<ChatTokens, BoxError> { Err("no chats".into()) }
-/// # }
-/// // `Bytes` is an encoder with a token for each byte.
+/// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
 /// let records = ["5", "5, for 3 and 2 make 5"].map(|answer| {
 ///     Record::new(Example::PromptCompletion { prompt: "2+3=".into(), completion: answer.into() })
 /// });
 /// let config = EncodeConfig { max_tokens: Some(16), ..EncodeConfig::default() };
-/// let encoded = encode_rows(&records, &Bytes, &config)?;
+/// let encoded = encode_rows(&records, &bytes, &config)?;
 /// assert_eq!(encoded.items[0].tokens, b"2+3=5".map(u32::from));
 /// assert_eq!(encoded.report.left_out[0].reason, "it is longer than `max_tokens`");
 /// # Ok::<(), refire_data::DataError>(())
@@ -105,24 +94,13 @@ pub fn encode_rows(
 /// Judged answers for preference training, by [`Record::encode_preference`] on all threads.
 ///
 /// ```
-/// # use refire_core::{BoxError, ChatTokens, Message, TextEncoder};
+/// use refire_core::PlainText;
 /// use refire_data::{EncodeConfig, Example, Record, encode_preferences};
-/// # struct Bytes;
-/// # impl TextEncoder for Bytes {
-/// #     fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
-/// #         Ok(text.bytes().map(u32::from).collect())
-/// #     }
-/// #     fn end_text(&self) -> Option<&str> { None }
-/// #     fn chat(&self, _: &[Message], _: &[serde_json::Value], _: bool)
-/// #         -> Result<Vec<u32>, BoxError> { Err("no chats".into()) }
-/// #     fn marked_chat(&self, _: &[Message], _: &[serde_json::Value])
-/// #         -> Result<ChatTokens, BoxError> { Err("no chats".into()) }
-/// # }
-/// // `Bytes` is an encoder with a token for each byte.
+/// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
 /// let record = Record::new(Example::Preference {
 ///     prompt: "2+3=".into(), chosen: "5".into(), rejected: "6".into(),
 /// });
-/// let pairs = encode_preferences(&[record], &Bytes, &EncodeConfig::default())?.items;
+/// let pairs = encode_preferences(&[record], &bytes, &EncodeConfig::default())?.items;
 /// assert_eq!(pairs[0].prompt, b"2+3=".map(u32::from));
 /// assert_eq!(pairs[0].completions, [b"5", b"6"].map(|answer| answer.map(u32::from)));
 /// # Ok::<(), refire_data::DataError>(())
@@ -143,25 +121,13 @@ pub fn encode_preferences(
 /// [`Pool`](crate::Pool) is made of.
 ///
 /// ```
-/// use refire_core::SamplingParams;
-/// # use refire_core::{BoxError, ChatTokens, Message, TextEncoder};
+/// use refire_core::{PlainText, SamplingParams};
 /// use refire_data::{EncodeConfig, Example, Pool, Record, encode_prompts};
-/// # struct Bytes;
-/// # impl TextEncoder for Bytes {
-/// #     fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
-/// #         Ok(text.bytes().map(u32::from).collect())
-/// #     }
-/// #     fn end_text(&self) -> Option<&str> { None }
-/// #     fn chat(&self, _: &[Message], _: &[serde_json::Value], _: bool)
-/// #         -> Result<Vec<u32>, BoxError> { Err("no chats".into()) }
-/// #     fn marked_chat(&self, _: &[Message], _: &[serde_json::Value])
-/// #         -> Result<ChatTokens, BoxError> { Err("no chats".into()) }
-/// # }
-/// // `Bytes` is an encoder with a token for each byte.
+/// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
 /// let record = Record::new(Example::Verifiable {
 ///     prompt: "2 + 3?".into(), answer: "5".into(), verifier: String::new(),
 /// });
-/// let prompts = encode_prompts(&[record], &Bytes, &EncodeConfig::default())?.items;
+/// let prompts = encode_prompts(&[record], &bytes, &EncodeConfig::default())?.items;
 /// assert_eq!((prompts[0].tokens.len(), prompts[0].answer.as_deref()), (6, Some("5")));
 /// let pool = Pool::new(prompts, 8, SamplingParams::default())?;
 /// # Ok::<(), refire_data::DataError>(())

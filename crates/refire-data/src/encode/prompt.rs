@@ -9,24 +9,13 @@ impl Record {
     /// answer, and its extra columns as `meta`.
     ///
     /// ```
-    /// # use refire_core::{BoxError, ChatTokens, Message, TextEncoder};
+    /// use refire_core::PlainText;
     /// use refire_data::{Example, Record};
-    /// # struct Bytes;
-    /// # impl TextEncoder for Bytes {
-    /// #     fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
-    /// #         Ok(text.bytes().map(u32::from).collect())
-    /// #     }
-    /// #     fn end_text(&self) -> Option<&str> { None }
-    /// #     fn chat(&self, _: &[Message], _: &[serde_json::Value], _: bool)
-    /// #         -> Result<Vec<u32>, BoxError> { Err("no chats".into()) }
-    /// #     fn marked_chat(&self, _: &[Message], _: &[serde_json::Value])
-    /// #         -> Result<ChatTokens, BoxError> { Err("no chats".into()) }
-    /// # }
-    /// // `Bytes` is an encoder with a token for each byte.
+    /// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
     /// let record = Record::new(Example::Verifiable {
     ///     prompt: "2 + 3?".into(), answer: "5".into(), verifier: String::new(),
     /// });
-    /// let prompt = record.encode_prompt(&Bytes)?;
+    /// let prompt = record.encode_prompt(&bytes)?;
     /// assert_eq!((prompt.tokens.len(), prompt.answer.as_deref()), (6, Some("5")));
     /// # Ok::<(), refire_data::DataError>(())
     /// ```

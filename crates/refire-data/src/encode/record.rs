@@ -31,29 +31,16 @@ impl Record {
     /// long, one of which nothing is learned.
     ///
     /// ```
-    /// use refire_core::{BoxError, ChatTokens, Message, TextEncoder};
+    /// use refire_core::PlainText;
     /// use refire_data::{EncodeConfig, Example, Record};
-    ///
-    /// struct Bytes;
-    /// impl TextEncoder for Bytes {
-    ///     fn text(&self, text: &str) -> Result<Vec<u32>, BoxError> {
-    ///         Ok(text.bytes().map(u32::from).collect())
-    ///     }
-    ///     fn end_text(&self) -> Option<&str> {
-    ///         Some("\n")
-    ///     }
-    ///     # fn chat(&self, _: &[Message], _: &[serde_json::Value], _: bool)
-    ///     #     -> Result<Vec<u32>, BoxError> { Err("no chats".into()) }
-    ///     # fn marked_chat(&self, _: &[Message], _: &[serde_json::Value])
-    ///     #     -> Result<ChatTokens, BoxError> { Err("no chats".into()) }
-    ///     // and chats
-    /// }
-    ///
-    /// let example = Example::PromptCompletion { prompt: "2+3=".into(), completion: "5".into() };
-    /// let row = Record::new(example).encode_row(&Bytes, &EncodeConfig::default())?.ok_or("left out")?;
-    /// assert_eq!(row.tokens, b"2+3=5\n".map(u32::from));
-    /// assert_eq!(row.loss_mask, [false, false, false, false, true, true]);
-    /// # Ok::<(), BoxError>(())
+    /// // In earnest a model's encoder: `Pretrained::encoder`.
+    /// let bytes = PlainText(|text: &str| Ok(text.bytes().map(u32::from).collect()));
+    /// let record =
+    ///     Record::new(Example::PromptCompletion { prompt: "2+3=".into(), completion: "5".into() });
+    /// let row = record.encode_row(&bytes, &EncodeConfig::default())?.ok_or("left out")?;
+    /// assert_eq!(row.tokens, b"2+3=5".map(u32::from));
+    /// assert_eq!(row.loss_mask, [false, false, false, false, true]);
+    /// # Ok::<(), refire_core::BoxError>(())
     /// ```
     ///
     /// # Errors
