@@ -126,6 +126,20 @@ fn answers_may_be_numbers() {
 
 /// GSM8K's gold solutions as the last turns of chats, with their answers as numbers.
 #[test]
+fn answers_of_another_kind_are_kept_and_counted() {
+    let row = |answer: Value| json!({"prompt": QUESTION, "completion": SOLUTION, "answer": answer});
+    let rows = [row(json!([5])), row(json!({"pens": 5})), row(Value::Null), row(json!("5"))];
+    let looping = "and so on and on, ".repeat(60);
+    let bad = json!({"prompt": QUESTION, "completion": looping, "answer": [5]});
+    let records = rows.into_iter().chain([bad]).map(|row| read(&[row]).remove(0)).collect();
+    let (kept, report) = run(QualityStage::new(Profile::Cot(Cot::default())), records);
+    assert_eq!(kept.len(), 4, "the other rules judge all the same");
+    let reason = "a reference answer that is a list or an object";
+    assert_eq!(report.not_applied[reason], 2);
+    assert_eq!(report.not_applied.len(), 1);
+}
+
+#[test]
 fn gold_solutions_stay_in_chats_too() {
     let Some(gold) = rows("data/gsm8k_train.jsonl") else { return };
     let text = |at: usize, name: &str| gold[at][name].as_str().unwrap().to_owned();

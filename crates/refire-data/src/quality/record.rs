@@ -62,9 +62,10 @@ impl Profile {
     /// The web profiles read question and answer, or a whole text or chat, as one text. The rules
     /// for traces judge a response after its prompt; in a chat the last turn of the model after the
     /// last question before it, and earlier turns by the rules of
-    /// [`check_text`](Self::check_text); of a question alone they ask whether it gives its answer away. Of a preference the
-    /// better text is judged. Reference answer (text, a number or a truth value), finish reason and token count
-    /// are read from the extra columns `answer`, `finish_reason` and `tokens` where they are.
+    /// [`check_text`](Self::check_text); of a question alone they ask whether it gives its answer
+    /// away. Of a preference the better text is judged. Reference answer (text, a number or a truth
+    /// value), finish reason and token count are read from the extra columns `answer`,
+    /// `finish_reason` and `tokens` where they are.
     ///
     /// ```
     /// use refire_data::{Cot, Example, Profile, Record};
@@ -80,6 +81,17 @@ impl Profile {
     /// # Errors
     /// Why it can't be judged.
     pub fn check_record(&self, record: &Record) -> Result<Option<Rejection>, &'static str> {
+        let found = self.judge(record)?;
+        let unreadable =
+            matches!(record.extra.get("answer"), Some(Value::Array(_) | Value::Object(_)));
+        // The other rules may have turned it down all the same.
+        if found.is_none() && unreadable && matches!(self, Self::Cot(_)) {
+            return Err("a reference answer that is a list or an object");
+        }
+        Ok(found)
+    }
+
+    fn judge(&self, record: &Record) -> Result<Option<Rejection>, &'static str> {
         let known = Known::of(record);
         match &record.example {
             Example::LanguageModelling { content }
