@@ -53,12 +53,7 @@ fn batch() -> TokenBatch {
 
 fn train(learner: &mut Learner, batch: &TokenBatch) -> Result<(), refire::core::BoxError> {
     let tokens = batch.targets.len() as f64;
-    let query = HeadQuery {
-        needs: Default::default(),
-        temperature: &[1.0; 2],
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &[1.0; 2]);
     learner.accumulate(batch, &query, &mut |stats| {
         Ok(Loss { total: stats.logprobs.sum() / -tokens, metrics: Vec::new() })
     })?;

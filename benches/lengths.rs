@@ -73,12 +73,7 @@ fn step(tokens: usize) -> Result<(f64, u64), BoxError> {
     let mut seconds = 0.0;
     for _ in 0..2 {
         let start = Instant::now();
-        let query = HeadQuery {
-            needs: Default::default(),
-            temperature: &[1.0],
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &[1.0]);
         learner.accumulate(&batch, &query, &mut |stats| {
             Ok(Loss { total: stats.logprobs.sum() / -targets, metrics: Vec::new() })
         })?;

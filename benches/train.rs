@@ -63,12 +63,7 @@ fn batch() -> TokenBatch {
 
 fn accumulate(learner: &mut Learner, batch: &TokenBatch) {
     let tokens = batch.targets.len() as f64;
-    let query = HeadQuery {
-        needs: Default::default(),
-        temperature: &[1.0; 2],
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &[1.0; 2]);
     let report = learner.accumulate(batch, &query, &mut |stats| {
         Ok(Loss { total: stats.logprobs.sum() / -tokens, metrics: Vec::new() })
     });

@@ -57,12 +57,7 @@ fn gradients(config: &PolicyLossConfig, size: usize) -> (BTreeMap<String, Vec<f3
         targets.advantages = column(advantages.iter().map(Vec::as_slice).collect());
         targets.ref_logprobs = column(part.iter().map(|i| &rows.reference[*i][..]).collect());
         let temperature = vec![0.8; part.len()];
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &temperature,
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &temperature);
         let report = learner.accumulate(&batch, &query, &mut |stats| {
             objective.loss(&stats, &targets, &StepContext::empty(), &counts)
         });

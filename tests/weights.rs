@@ -9,7 +9,7 @@ mod common;
 use common::{Text, codec};
 use peak_alloc::PeakAlloc;
 use refire::burn::tensor::Device;
-use refire::core::{Flow, Prompt, Request, RolloutEngine, SamplingParams, WeightUpdate};
+use refire::core::{Flow, Needs, Prompt, Request, RolloutEngine, SamplingParams, WeightUpdate};
 use refire::model::{Decoder, Learner, LearnerConfig, TinyLlama};
 use refire::objective::{HeadQuery, Loss, Policy, TokenBatch};
 use refire::sample::{EngineConfig, LocalEngine};
@@ -43,12 +43,7 @@ fn learner() -> Learner {
 
 fn accumulate(learner: &mut Learner) {
     let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
-    let query = HeadQuery {
-        needs: Default::default(),
-        temperature: &[1.0],
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &[1.0]);
     let loss = &mut |stats: refire::objective::TokenStats| {
         Ok(Loss { total: stats.logprobs.sum().neg(), metrics: Vec::new() })
     };

@@ -91,5 +91,5 @@ pub(crate) fn relative(ours: f64, theirs: f64, limit: f64, what: &str) {
 }
 
 pub(crate) fn query(temperature: &[f32]) -> HeadQuery<'_> {
-    HeadQuery { needs: Needs::NONE, temperature, reference: None, coefficients: None }
+    HeadQuery::new(Needs::NONE, temperature)
 }

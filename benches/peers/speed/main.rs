@@ -102,7 +102,7 @@ fn batch(rows: usize, width: u32) -> TokenBatch {
 }
 
 fn query(temperature: &[f32]) -> HeadQuery<'_> {
-    HeadQuery { needs: Default::default(), temperature, reference: None, coefficients: None }
+    HeadQuery::new(Needs::NONE, temperature)
 }
 
 fn train(args: &Args, gradient_checkpointing: bool) -> Result<(usize, Vec<f64>), BoxError> {

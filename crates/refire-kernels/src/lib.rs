@@ -14,7 +14,7 @@
 //! - [`add_weight_grad`]: a weight's gradient added to what there is, block by block.
 //! - [`seed`]: a graph's backward pass from a gradient that comes from elsewhere.
 //!
-//! [`functions`] are the exponentials and sigmoids they are made of.
+//! [`functions`] are the exponentials and sigmoids they are made of, [`sums`] the reductions.
 //!
 //! # Which code runs
 //!
@@ -58,6 +58,7 @@ mod seed;
 #[cfg(feature = "flex")]
 mod simd;
 mod square_sum;
+pub mod sums;
 mod weight_grad;
 
 /// The same operations composed of burn's own, whatever the tensor: what tensors without a kernel

@@ -37,7 +37,7 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
 }
 
 fn query(temperature: &[f32]) -> HeadQuery<'_> {
-    HeadQuery { needs: Needs::NONE, temperature, reference: None, coefficients: None }
+    HeadQuery::new(Needs::NONE, temperature)
 }
 
 fn batch() -> TokenBatch {

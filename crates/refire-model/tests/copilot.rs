@@ -46,12 +46,7 @@ fn flown(steps: u64, top: usize) -> (Decoder, MistakeLog) {
         let batch = batch(&sentences(8, 8 * step));
         let temperature = vec![1.0; batch.rows];
         let tokens = batch.targets.len() as f64;
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &temperature,
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &temperature);
         let loss = &mut |stats: refire_objective::TokenStats| {
             Ok(Loss { total: stats.logprobs.sum() / -tokens, metrics: Vec::new() })
         };
@@ -131,12 +126,7 @@ fn the_engine_hears_what_the_network_hears() {
         }
         // Training doesn't hear it.
         let batch = batch(&sentences(2, 0));
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &[1.0; 2],
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &[1.0; 2]);
         let stats = |decoder: Decoder| {
             let learner = Learner::new(decoder, LearnerConfig::default());
             let stats = Policy::token_stats(&learner, &batch, &query).unwrap();

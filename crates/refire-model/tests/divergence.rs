@@ -68,12 +68,7 @@ fn noise_changes_the_loss_and_depends_on_its_seed_alone() {
         if let Some(seed) = seed {
             batch.input_edit.noise = Some(refire_objective::InputNoise { alpha: 5.0, seed });
         }
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &[1.0; 3],
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &[1.0; 3]);
         let report = learner.accumulate(&batch, &query, &mut |stats| {
             Ok(Loss { total: stats.logprobs.sum().neg(), metrics: Vec::new() })
         });

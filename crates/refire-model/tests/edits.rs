@@ -22,7 +22,7 @@ fn batch(rows: [&[u32]; 2]) -> TokenBatch {
 }
 
 fn query() -> HeadQuery<'static> {
-    HeadQuery { needs: Needs::NONE, temperature: &[1.0; 2], reference: None, coefficients: None }
+    HeadQuery::new(Needs::NONE, &[1.0; 2])
 }
 
 fn logprobs(model: &dyn FrozenPolicy, batch: &TokenBatch) -> Vec<f32> {

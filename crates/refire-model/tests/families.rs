@@ -138,12 +138,7 @@ fn gradients_of_all_parameters() {
         let config = LearnerConfig { max_grad_norm: None, ..LearnerConfig::default() };
         let mut learner = Learner::new(decoder.clone(), config);
         let batch = TokenBatch::continuations([(&TOKENS[..1], &TOKENS[1..])]);
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &[1.0],
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &[1.0]);
         let loss = &mut |stats: refire_objective::TokenStats| {
             Ok(Loss { total: stats.logprobs.mean().neg(), metrics: Vec::new() })
         };

@@ -28,12 +28,7 @@ fn pass(learner: &mut Learner) -> f64 {
         (&[1, 2, 3][..], &[4, 5, 6, 7][..]),
         (&[8, 9][..], &[10, 11, 12][..]),
     ]);
-    let query = HeadQuery {
-        needs: Needs::NONE,
-        temperature: &[1.0, 1.0],
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &[1.0, 1.0]);
     let mut loss = |stats: refire_objective::TokenStats| {
         Ok(Loss { total: stats.logprobs.sum().neg(), metrics: vec![] })
     };

@@ -28,12 +28,7 @@ fn step(learner: &mut Learner) -> f64 {
         (&[1, 8][..], &[3, 3, 61, 2][..]),
         (&[1, 90][..], &[17, 18, 19, 20, 21, 2][..]),
     ]);
-    let query = HeadQuery {
-        needs: Needs::NONE,
-        temperature: &[1.0; 3],
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &[1.0; 3]);
     let report = learner.accumulate(&batch, &query, &mut |stats| {
         Ok(Loss { total: stats.logprobs.sum().neg() / 15.0, metrics: vec![] })
     });

@@ -49,7 +49,7 @@ fn run(decoder: Decoder, recompute: bool) -> Found {
     let batch = batch();
     let temperature: Vec<f32> = (0..batch.rows).map(|row| 0.75 + 0.25 * row as f32).collect();
     let needs = Needs { entropy: true, sum_sq: true, mean_logprob: true, ..Needs::NONE };
-    let query = HeadQuery { needs, temperature: &temperature, reference: None, coefficients: None };
+    let query = HeadQuery::new(needs, &temperature);
     let report = learner.accumulate(&batch, &query, &mut |stats| {
         let logprobs = stats.logprobs;
         let others = stats.entropy.unwrap() * 0.5 + stats.sum_sq.unwrap() * 2.0;

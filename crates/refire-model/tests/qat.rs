@@ -169,12 +169,7 @@ fn train(decoder: Decoder, steps: u64, rate: f64) -> (Decoder, f64) {
         let batch = TokenBatch::continuations(rows.iter().map(|row| (&row[..2], &row[2..])));
         let temperature = vec![1.0; batch.rows];
         let tokens = batch.targets.len() as f64;
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &temperature,
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &temperature);
         let loss = &mut |stats: refire_objective::TokenStats| {
             Ok(Loss { total: stats.logprobs.sum() / -tokens, metrics: Vec::new() })
         };

@@ -37,8 +37,7 @@ fn gap(a: &[f32], b: &[f32]) -> f32 {
 
 fn try_accumulate(learner: &mut Learner) -> Result<f64, refire_core::BoxError> {
     let batch = TokenBatch::continuations([(&TOKENS[..1], &TOKENS[1..])]);
-    let query =
-        HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+    let query = HeadQuery::new(Needs::NONE, &[1.0]);
     let loss = &mut |stats: refire_objective::TokenStats| {
         Ok(Loss { total: stats.logprobs.mean().neg(), metrics: Vec::new() })
     };

@@ -17,8 +17,7 @@ const MATRIX: usize = 8 * 1024 * 1024;
 /// Most bytes that a step takes beyond what was there before.
 fn step(learner: &mut Learner) -> usize {
     let batch = TokenBatch::continuations([(&[1_u32][..], &[2_u32, 3, 4][..])]);
-    let query =
-        HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+    let query = HeadQuery::new(Needs::NONE, &[1.0]);
     let loss = &mut |stats: refire_objective::TokenStats| {
         Ok(Loss { total: stats.logprobs.sum(), metrics: Vec::new() })
     };

@@ -59,7 +59,7 @@ fn run(decoder: &Decoder, config: LearnerConfig, batch: &TokenBatch) -> Result {
     let mut learner = Learner::new(decoder.clone(), config);
     let temperature: Vec<f32> = (0..batch.rows).map(|row| 0.8 + 0.1 * row as f32).collect();
     let needs = Needs { entropy: true, ..Needs::NONE };
-    let query = HeadQuery { needs, temperature: &temperature, reference: None, coefficients: None };
+    let query = HeadQuery::new(needs, &temperature);
     let mut found = Vec::new();
     let report = learner.accumulate(batch, &query, &mut |stats| {
         let entropy = stats.entropy.unwrap();

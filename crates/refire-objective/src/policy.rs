@@ -19,6 +19,19 @@ pub struct HeadQuery<'a> {
     pub coefficients: Option<&'a Tensor<2>>,
 }
 
+impl<'a> HeadQuery<'a> {
+    /// Without a reference and coefficients.
+    ///
+    /// ```
+    /// use refire_core::Needs;
+    /// let query = refire_objective::HeadQuery::new(Needs::NONE, &[1.0, 0.7]);
+    /// assert!(query.reference.is_none() && query.coefficients.is_none());
+    /// ```
+    pub fn new(needs: Needs, temperature: &'a [f32]) -> Self {
+        Self { needs, temperature, reference: None, coefficients: None }
+    }
+}
+
 impl std::fmt::Debug for HeadQuery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HeadQuery")

@@ -16,12 +16,7 @@ pub(crate) fn loss(
         let chosen: Vec<&Row> = part.iter().map(|row| &rows[*row]).collect();
         let (batch, targets) = row_batch(&chosen, &policy.device());
         let temperature = vec![1.0; chosen.len()];
-        let query = HeadQuery {
-            needs: Needs::NONE,
-            temperature: &temperature,
-            reference: None,
-            coefficients: None,
-        };
+        let query = HeadQuery::new(Needs::NONE, &temperature);
         let logprobs = policy.token_stats(&batch, &query)?.logprobs;
         let sum: f32 = (logprobs * targets.mask).sum().into_scalar();
         let tokens = batch.targets.len() as f64;

@@ -27,12 +27,7 @@ impl Passes<'_> {
         let mut host = HostStats::filled(needs, || lengths.iter().map(|n| vec![0.0; *n]).collect());
         for part in step_parts(self.view, &groups, Scope::Row, self.micro_batch)? {
             let batch = step_batch(self.view, &part, &self.device);
-            let query = HeadQuery {
-                needs,
-                temperature: &batch.temperature,
-                reference: None,
-                coefficients: None,
-            };
+            let query = HeadQuery::new(needs, &batch.temperature);
             let lengths: Vec<usize> = part.iter().map(|row| lengths[*row]).collect();
             host = host.zip(ask(&batch.tokens, &query)?, |mut all: Vec<Vec<f32>>, tensor| {
                 for (row, values) in part.iter().zip(padded::rows(tensor, &lengths)) {

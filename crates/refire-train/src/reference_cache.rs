@@ -127,8 +127,7 @@ fn read(path: &Path) -> Result<(HashMap<String, Vec<f32>>, u64), TrainError> {
 fn fingerprint(model: &dyn FrozenPolicy) -> Result<blake3::Hash, BoxError> {
     let tokens: [u32; 8] = [1, 0, 2, 1, 1, 2, 0, 1];
     let batch = TokenBatch::continuations([(&tokens[..1], &tokens[1..])]);
-    let query =
-        HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+    let query = HeadQuery::new(Needs::NONE, &[1.0]);
     let answer = model.token_stats(&batch, &query)?.logprobs.into_data();
     let mut hash = blake3::Hasher::new();
     answer.iter::<f32>().for_each(|x| {

@@ -73,12 +73,7 @@ fn agreement(learner: &Learner, completions: &[(Vec<u32>, Completion)]) -> Resul
     let rows = completions[..drawn].iter();
     let batch = TokenBatch::shared(rows.clone().map(|(p, c)| (&p[..], &c.tokens[..])));
     let temperature = vec![TEMPERATURE; drawn];
-    let query = HeadQuery {
-        needs: Needs::NONE,
-        temperature: &temperature,
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &temperature);
     let stats = learner.token_stats(&batch, &query)?;
     let lengths: Vec<usize> = rows.clone().map(|(_, c)| c.len()).collect();
     let found = padded::rows(stats.logprobs, &lengths).concat();

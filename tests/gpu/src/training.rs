@@ -103,8 +103,7 @@ fn train(mut learner: Learner) -> Result<Trained, BoxError> {
         for batch in &parts {
             let temperature = vec![0.9; batch.rows];
             let needs = Needs { entropy: true, ..Needs::NONE };
-            let query =
-                HeadQuery { needs, temperature: &temperature, reference: None, coefficients: None };
+            let query = HeadQuery::new(needs, &temperature);
             let report = learner.accumulate(batch, &query, &mut loss)?;
             losses.push(report.total as f32);
         }

@@ -1,5 +1,5 @@
 use super::EncodeConfig;
-use super::record::Tokens;
+use super::tokens::Tokens;
 use crate::{DataError, Record, RecordId};
 use rayon::prelude::*;
 use refire_core::{Preference, Prompt, Row, TextEncoder};

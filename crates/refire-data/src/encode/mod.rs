@@ -5,9 +5,11 @@
 //! of both first differ from those of the question alone.
 
 mod all;
+mod preference;
 mod prompt;
-mod record;
+mod row;
 mod split;
+mod tokens;
 
 pub use all::{EncodeReport, Encoded, LeftOut, encode_preferences, encode_prompts, encode_rows};
 

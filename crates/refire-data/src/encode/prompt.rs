@@ -1,6 +1,6 @@
 use super::EncodeConfig;
-use super::record::{TOO_LONG, Tokens};
 use super::split::{failed, opening};
+use super::tokens::{TOO_LONG, Tokens};
 use crate::{Content, DataError, Example, Record};
 use refire_core::{Prompt, Role, TextEncoder};
 

@@ -2,7 +2,7 @@ use super::op::{tensor, whole};
 use crate::LogitStats;
 use crate::functions::exp;
 use crate::logits::Coefficients;
-use crate::simd::{LANES, max, total};
+use crate::sums::{LANES, max, total};
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use pulp::Arch;

@@ -1,5 +1,5 @@
 use super::op::{Op, Operand, apply, like, readable, tensor};
-use crate::simd::{dot, sum_of_squares};
+use crate::sums::{dot, sum_of_squares};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::Arch;

@@ -1,7 +1,7 @@
 use super::PART;
 use super::number::{BLOCK, Number};
 use super::op::{memory, tensor};
-use crate::simd::sum_of_squares;
+use crate::sums::sum_of_squares;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor};

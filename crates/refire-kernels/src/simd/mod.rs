@@ -4,7 +4,5 @@
 #![cfg_attr(not(feature = "flex"), allow(dead_code))]
 
 mod product;
-mod sums;
 
 pub(crate) use product::{Factor, add_product};
-pub(crate) use sums::{LANES, dot, max, sum, sum_of_squares, total};

@@ -176,15 +176,8 @@ pub(super) fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
-/// With as many running sums on every machine, and for any number of rows.
 fn root_mean_square(x: &[f32], eps: f32) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    let parts = x.chunks_exact(lanes.len());
-    let rest: f32 = parts.remainder().iter().map(|v| v * v).sum();
-    for part in parts {
-        lanes.iter_mut().zip(part).for_each(|(sum, v)| *sum += v * v);
-    }
-    ((lanes.iter().sum::<f32>() + rest) / x.len() as f32 + eps).sqrt()
+    (sum_of_squares(x) / x.len() as f32 + eps).sqrt()
 }
 
 /// `cap tanh(x / cap)`.

@@ -74,6 +74,7 @@ mod tests {
     use crate::decoder::{VisitParam, visit_params};
     use crate::{Decoder, Learner, LearnerConfig, TinyLlama};
     use burn::tensor::Device;
+    use refire_core::Needs;
     use refire_objective::{HeadQuery, Loss, Policy, TokenBatch};
 
     /// Addresses of all weights' memory; `None` where they would be copied.
@@ -104,12 +105,7 @@ mod tests {
             assert!(shared.iter().all(Option::is_some), "a copy at step {step}");
             assert_eq!(shared, addresses(&learner), "two looks see the same memory");
             let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
-            let query = HeadQuery {
-                needs: Default::default(),
-                temperature: &[1.0],
-                reference: None,
-                coefficients: None,
-            };
+            let query = HeadQuery::new(Needs::NONE, &[1.0]);
             let loss = &mut |stats: refire_objective::TokenStats| {
                 Ok(Loss { total: stats.logprobs.sum().neg(), metrics: Vec::new() })
             };

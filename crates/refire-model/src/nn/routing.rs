@@ -1,5 +1,6 @@
 use burn::tensor::{Tensor, TensorData};
 use refire_kernels::functions::exp;
+use refire_kernels::sums::{max, sum};
 
 /// How tokens were sent to experts, over all layers and tokens of a batch that aren't padding.
 #[derive(Debug, Clone)]
@@ -85,21 +86,8 @@ pub(crate) fn router_weights(
 /// Softmax in place.
 #[inline(always)]
 pub(crate) fn softmax(scores: &mut [f32]) {
-    let max = reduce(scores, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
-    scores.iter_mut().for_each(|score| *score = exp(*score - max));
-    let sum = reduce(scores, 0.0, |a, b| a + b);
-    scores.iter_mut().for_each(|score| *score /= sum);
-}
-
-/// In as many partial results on every machine.
-#[inline(always)]
-fn reduce(values: &[f32], start: f32, join: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [start; 16];
-    let (parts, rest) = values.as_chunks::<16>();
-    for part in parts {
-        for (lane, value) in lanes.iter_mut().zip(part) {
-            *lane = join(*lane, *value);
-        }
-    }
-    rest.iter().chain(&lanes).copied().fold(start, join)
+    let greatest = max(scores);
+    scores.iter_mut().for_each(|score| *score = exp(*score - greatest));
+    let total = sum(scores);
+    scores.iter_mut().for_each(|score| *score /= total);
 }

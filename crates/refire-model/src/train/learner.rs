@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 /// let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
 /// let mut learner = Learner::new(decoder, LearnerConfig::default());
 /// let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
-/// let query = HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+/// let query = HeadQuery::new(Needs::NONE, &[1.0]);
 /// let report = learner.accumulate(&batch, &query, &mut |stats| {
 ///     Ok(Loss { total: stats.logprobs.sum().neg(), metrics: vec![] })
 /// })?;

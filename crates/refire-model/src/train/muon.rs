@@ -36,8 +36,7 @@ use std::collections::BTreeMap;
 /// assert!(config.validate().is_empty());
 /// let mut learner = Learner::new(decoder, config);
 /// let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
-/// let query =
-///     HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+/// let query = HeadQuery::new(Needs::NONE, &[1.0]);
 /// let mut losses = Vec::new();
 /// for _ in 0..5 {
 ///     let report = learner.accumulate(&batch, &query, &mut |stats| {

@@ -14,12 +14,7 @@ fn learners(learner: &Learner, group: &Group, temperature: f32) -> Vec<f32> {
     let rows = group.completions.iter().map(|c| (prompt, c.tokens.as_slice()));
     let batch = TokenBatch::continuations(rows);
     let temperature = vec![temperature; batch.rows];
-    let query = HeadQuery {
-        needs: Needs::NONE,
-        temperature: &temperature,
-        reference: None,
-        coefficients: None,
-    };
+    let query = HeadQuery::new(Needs::NONE, &temperature);
     let stats = learner.token_stats(&batch, &query).unwrap();
     let padded: Vec<f32> = stats.logprobs.into_data().iter::<f32>().collect();
     let rows = padded.chunks(batch.width).zip(&group.completions);

@@ -15,8 +15,7 @@ fn new_weights_are_used_after_a_refresh() {
     assert_eq!(before[0].completions[0].versions[0], 0);
     engine.release();
     let batch = TokenBatch::continuations([(&[1][..], &[2, 3][..])]);
-    let query =
-        HeadQuery { needs: Needs::NONE, temperature: &[1.0], reference: None, coefficients: None };
+    let query = HeadQuery::new(Needs::NONE, &[1.0]);
     let mut loss = |stats: refire_objective::TokenStats| {
         Ok(Loss { total: stats.logprobs.sum().neg(), metrics: vec![] })
     };

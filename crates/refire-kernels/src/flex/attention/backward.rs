@@ -12,7 +12,8 @@
 use super::problem::{Problem, Scores, Turned, padded, split};
 use crate::attention::BLOCK;
 use crate::functions::exp;
-use crate::simd::{Factor, add_product, dot};
+use crate::simd::{Factor, add_product};
+use crate::sums::dot;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::borrow::Cow;

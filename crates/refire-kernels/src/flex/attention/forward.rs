@@ -1,7 +1,8 @@
 use super::problem::{Problem, Scores, Turned, split};
 use crate::attention::BLOCK;
 use crate::functions::exp;
-use crate::simd::{Factor, add_product, max, sum};
+use crate::simd::{Factor, add_product};
+use crate::sums::{max, sum};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 

@@ -1,6 +1,7 @@
 use crate::attention::{BLOCK, Block};
 use crate::functions::tanh;
-use crate::simd::{Factor, LANES, add_product};
+use crate::simd::{Factor, add_product};
+use crate::sums::LANES;
 use crate::{AttentionOptions, Layout};
 use pulp::Simd;
 use rayon::prelude::*;

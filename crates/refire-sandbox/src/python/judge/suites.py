@@ -1,13 +1,19 @@
 """How each kind of suite is run."""
 
 
+def await_candidate():
+    """Ends the job if no candidate comes up."""
+    try:
+        if posix.read(RPC, 1) == b"R":
+            return
+    except OSError:
+        pass
+    stop(infra="the candidate did not start")
+
+
 def load(program):
     """Lets the candidate load the submission; whether it did."""
-    try:
-        if posix.read(RPC, 1) != b"R":
-            raise EOFError
-    except (EOFError, OSError):
-        stop(infra="the candidate did not start")
+    await_candidate()
     try:
         ask(b"L", program)
         return True
@@ -207,11 +213,7 @@ def run_in_process(suite, program):
     global CALLS
     report(plan=1)
     CALLS = 1
-    try:
-        if posix.read(RPC, 1) != b"R":
-            raise EOFError
-    except (EOFError, OSError):
-        stop(infra="the candidate did not start")
+    await_candidate()
     try:
         ask(b"T", (program, suite["test"]))
     except SyntaxError as error:
