@@ -13,7 +13,7 @@ pub enum Layer {
     /// A process namespace: killing its first process kills every descendant, however it was
     /// started, and waiting for that one waits for all.
     PidNamespace,
-    /// Network, System V IPC and host name namespaces.
+    /// Network, System V IPC, host name and control group namespaces.
     NetNamespace,
     /// A mount namespace with a read-only root that holds system libraries and nothing else.
     MountNamespace,

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use seccompiler::sock_filter;
 use serde::Serialize;
@@ -15,7 +16,6 @@ use super::{identity, landlock};
 use crate::python::Python;
 use crate::{Layer, Limits};
 
-const ISOLATED: i32 = libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 const CAP_SETPCAP: u64 = 8;
 const CAP_SYS_ADMIN: u64 = 21;
 /// What a zygote keeps, inside its own user namespace: namespaces, mounts, and giving both up.
@@ -86,7 +86,7 @@ impl Confinement {
         for (layer, flags) in [
             (Layer::UserNamespace, libc::CLONE_NEWUSER),
             (Layer::PidNamespace, libc::CLONE_NEWPID),
-            (Layer::NetNamespace, ISOLATED),
+            (Layer::NetNamespace, isolated()),
             (Layer::MountNamespace, libc::CLONE_NEWNS),
         ] {
             if self.has(layer) {
@@ -115,20 +115,20 @@ impl Confinement {
             rlimits: self.rlimits(role),
             keep_caps: if zygote { ZYGOTE_CAPS } else { 0 },
             landlock: self.landlock.clone().filter(|_| !zygote),
-            seccomp: self.filters(role),
+            seccomp: self.filter(role),
             fds: Vec::new(),
             exec: Exec::Nothing,
         })
     }
 
-    fn filters(&self, role: Role) -> Vec<Vec<sock_filter>> {
-        let Some(Filters { common, confining, judging }) = &self.seccomp else { return Vec::new() };
-        // The common one first, since it does not refuse what puts on the second.
-        match role {
-            Role::Zygote => vec![common.clone()],
-            Role::Judge => vec![common.clone(), judging.clone()],
-            _ => vec![common.clone(), confining.clone()],
-        }
+    fn filter(&self, role: Role) -> Option<Vec<sock_filter>> {
+        let filters = self.seccomp.as_ref()?;
+        let filter = match role {
+            Role::Zygote => &filters.common,
+            Role::Judge => &filters.judging,
+            _ => &filters.whole,
+        };
+        Some(filter.clone())
     }
 
     /// Resource limits of a role. A zygote's own processor time grows with every child it makes, so
@@ -227,6 +227,14 @@ impl From<Fault> for io::Error {
     fn from(fault: Fault) -> Self {
         Self::other(describe(fault))
     }
+}
+
+/// Namespaces of the network and of what else is the host's own, its control groups' names included
+/// where the kernel has any.
+fn isolated() -> i32 {
+    let groups = Path::new("/proc/self/ns/cgroup").exists();
+    let groups = if groups { libc::CLONE_NEWCGROUP } else { 0 };
+    libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | groups
 }
 
 /// Seconds of processor time at which the kernel kills a program that the watcher missed.

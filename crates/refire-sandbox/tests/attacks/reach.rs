@@ -65,6 +65,10 @@ fn processes() {
             "import ctypes\nprint('LEAK' if ctypes.CDLL(None).syscall(310, 1, 0, 0, 0, 0, 0) == 0 else '')\ndef add(a, b): return None",
         ),
         (
+            "host's group names",
+            "parts = {part for line in open('/proc/self/cgroup') for part in line.strip().split(':', 2)[2].split('/')}\nprint('LEAK' if [p for p in parts if p not in ('', '..') and not p.startswith('refire-')] else '')\ndef add(a, b): return None",
+        ),
+        (
             "death signal",
             "import ctypes\nprint('LEAK' if ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) == 0 else '')\ndef add(a, b): return None",
         ),

@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use std::ptr;
 
 use libc::{c_char, c_int, c_long, c_void};
+use seccompiler::sock_filter;
 
 use super::plan::{
     Bind, Entry, EntryKind, Exec, Fault, Identity, Landlock, Plan, Probe, Root, Step,
@@ -94,7 +95,9 @@ fn run(context: &Context<'_>) -> Result {
     if let Some(landlock) = &plan.landlock {
         restrict(landlock)?;
     }
-    filter(plan)?;
+    if let Some(instructions) = &plan.seccomp {
+        filter(instructions)?;
+    }
     execute(context, program)
 }
 
@@ -401,18 +404,15 @@ fn descriptors(context: &Context<'_>) -> Result<RawFd> {
     Ok(program)
 }
 
-fn filter(plan: &Plan) -> Result {
-    for (item, instructions) in (0..).zip(&plan.seccomp) {
-        let program = libc::sock_fprog {
-            len: instructions.len() as u16,
-            filter: instructions.as_ptr().cast_mut().cast(),
-        };
-        let mode = libc::SECCOMP_MODE_FILTER;
-        // SAFETY: the program is live, and its instructions have the kernel's layout.
-        let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
-        check(result.into()).map_err(at(Step::Seccomp, item))?;
-    }
-    Ok(())
+fn filter(instructions: &[sock_filter]) -> Result {
+    let program = libc::sock_fprog {
+        len: instructions.len() as u16,
+        filter: instructions.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program is live, and its instructions have the kernel's layout.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
+    check(result.into()).map_err(at(Step::Seccomp, 0)).map(drop)
 }
 
 fn execute(context: &Context<'_>, program: RawFd) -> Result {

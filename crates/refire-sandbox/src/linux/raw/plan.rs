@@ -20,8 +20,8 @@ pub(crate) struct Plan {
     /// Capabilities it keeps through `execve`, all others are dropped; a zygote needs some.
     pub(crate) keep_caps: u64,
     pub(crate) landlock: Option<Landlock>,
-    /// System call filters, put on in order.
-    pub(crate) seccomp: Vec<Vec<sock_filter>>,
+    /// The system call filter.
+    pub(crate) seccomp: Option<Vec<sock_filter>>,
     /// Descriptor `i` of the program; everything else is closed.
     pub(crate) fds: Vec<RawFd>,
     pub(crate) exec: Exec,
