@@ -9,6 +9,7 @@ use super::product::{Job, Values, products};
 use crate::Activation;
 use pulp::{Arch, Simd, WithSimd};
 use refire_kernels::functions::{gelu_tanh, silu, tanh};
+use refire_kernels::sums::sum_of_squares;
 
 /// Rows of `x` during whose products the next rows of a weight arrive.
 const LAST: usize = 16;
