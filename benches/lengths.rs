@@ -8,7 +8,7 @@ mod shape;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use refire::core::BoxError;
+use refire::core::{BoxError, Needs};
 use refire::model::{Decoder, Learner, LearnerConfig};
 use refire::objective::{HeadQuery, Loss, Policy, TokenBatch};
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 mod common;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use refire::core::Needs;
 use refire::model::{Learner, LearnerConfig, MuonConfig};
 use refire::objective::{HeadQuery, Loss, Policy, TokenBatch};
 use std::time::{Duration, Instant};

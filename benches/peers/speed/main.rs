@@ -9,7 +9,7 @@ mod shape;
 use clap::{Parser, Subcommand};
 use refire::burn::tensor::Device;
 use refire::core::{BoxError, Callback, Control, Event, Flow, Prompt, Request, RolloutEngine};
-use refire::core::{SamplingParams, Score, Stateful, reward_fn};
+use refire::core::{Needs, SamplingParams, Score, Stateful, reward_fn};
 use refire::grpo::preset;
 use refire::model::{Decoder, Learner, LearnerConfig};
 use refire::objective::{Dtype, HeadQuery, Loss, Policy, TokenBatch};
