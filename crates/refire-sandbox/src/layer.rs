@@ -79,7 +79,8 @@ impl Layer {
             Self::UserNamespace | Self::PidNamespace | Self::NetNamespace => {
                 "allow user namespaces: `sysctl user.max_user_namespaces=10000`; on Ubuntu 24.04 \
                  `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in Docker \
-                 `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`"
+                 `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`; in a \
+                 `chroot` there can be none"
             }
             Self::MountNamespace => {
                 "run on Linux 5.12 or newer, and allow mounts in user namespaces: in Docker \

@@ -111,6 +111,7 @@ impl Confinement {
             namespaces,
             identity: self.has(Layer::UserNamespace).then(|| identity::identity(worker)),
             root,
+            birthplace: None,
             cgroups: Vec::new(),
             rlimits: self.rlimits(role),
             keep_caps: if zygote { ZYGOTE_CAPS } else { 0 },

@@ -103,7 +103,7 @@ impl Prober<'_> {
             return Ok("RLIMIT_NPROC".to_owned());
         }
         let grouped = self.group(&limits).and_then(|group| {
-            plan.cgroups = group.files();
+            group.take_in(&mut plan);
             finish(spawn(&plan).map(|process| process.pid))
         });
         match grouped {
@@ -120,7 +120,7 @@ impl Prober<'_> {
         let confinement =
             Confinement::new(self.active.clone(), self.config.limits.clone(), self.python);
         let mut plan = confinement.plan(0, Role::Candidate, &[]).map_err(|e| e.to_string())?;
-        plan.cgroups = group.files();
+        group.take_in(&mut plan);
         finish(spawn(&plan).map(|process| process.pid))?;
         Ok(group.version())
     }

@@ -241,7 +241,7 @@ impl Worker {
             plan.namespaces &= !(libc::CLONE_NEWNET | libc::CLONE_NEWUTS);
         }
         if let Some(cgroup) = self.cgroup() {
-            plan.cgroups = cgroup.files();
+            cgroup.take_in(&mut plan);
         }
         Ok(plan)
     }

@@ -53,7 +53,9 @@ impl Zygote {
         let settings = programs.add("settings.json", &settings, fd + 1)?;
         let mut plan = confinement.plan(worker, role, &programs.files)?;
         plan.exec = interpreter(python, &[path, settings], confinement);
-        plan.cgroups = cgroup.map(Cgroup::files).unwrap_or_default();
+        if let Some(cgroup) = cgroup {
+            cgroup.take_in(&mut plan);
+        }
         let flags = SocketFlags::CLOEXEC;
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;

@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) ready: RawFd,
     pub(super) go: RawFd,
     pub(super) go_writer: RawFd,
+    /// Whether the child is in its control group from birth.
+    pub(super) born_there: bool,
 }
 
 const MAX_BINDS: usize = 32;
@@ -60,9 +62,11 @@ fn run(context: &Context<'_>) -> Result {
     if let Some(identity) = &plan.identity {
         map(identity, context)?;
     }
-    for (item, file) in (0..).zip(&plan.cgroups) {
-        // "0" stands for the process that writes it.
-        write_all(*file, b"0").map_err(at(Step::Cgroup, item))?;
+    if !context.born_there {
+        for (item, file) in (0..).zip(&plan.cgroups) {
+            // "0" stands for the process that writes it.
+            write_all(*file, b"0").map_err(at(Step::Cgroup, item))?;
+        }
     }
     match &plan.root {
         Some(root) => build_root(root)?,

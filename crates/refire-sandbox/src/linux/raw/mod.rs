@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 mod child;
+mod clone3;
 mod plan;
 mod spawn;
 mod wait;

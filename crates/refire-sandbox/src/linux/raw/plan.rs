@@ -13,7 +13,9 @@ pub(crate) struct Plan {
     pub(crate) identity: Option<Identity>,
     /// The file system it sees.
     pub(crate) root: Option<Root>,
-    /// `cgroup.procs` files it writes itself into.
+    /// Folder of the control group it is born in, where that can be.
+    pub(crate) birthplace: Option<RawFd>,
+    /// Otherwise, lists of control groups that it writes itself into.
     pub(crate) cgroups: Vec<RawFd>,
     /// `(resource, soft and hard limit)`.
     pub(crate) rlimits: Vec<(u32, u64)>,

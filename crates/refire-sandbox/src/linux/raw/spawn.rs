@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::{fs::File, thread};
 
 use super::child::{Context, PARKED, enter};
+use super::clone3::clone_into;
 use super::plan::{Fault, Identity, Plan, Step};
 use super::wait::{reap, set_dumpable};
 
@@ -40,6 +41,7 @@ pub(crate) fn spawn(plan: &Plan) -> Result<Spawned, Fault> {
         ready: ready_writer.as_raw_fd(),
         go: go.as_raw_fd(),
         go_writer: go_writer.as_raw_fd(),
+        born_there: false,
     };
     let cloned = thread::scope(|scope| {
         // Only a process outside the new user namespace may map more than one identity, and this
@@ -49,7 +51,7 @@ pub(crate) fn spawn(plan: &Plan) -> Result<Spawned, Fault> {
                 let pid = &pid;
                 scope.spawn(move || write_maps(identity, ready, pid, go_writer))
             });
-        let cloned = clone_child(plan.namespaces, &mut stack, &mut context, &pid);
+        let cloned = clone_child(plan, &mut stack, &mut context, &pid);
         drop(ready_writer);
         let mapped = mapper.map(|mapper| mapper.join().unwrap_or_else(|_| Err(dead_mapper())));
         cloned.map_err(at(Step::Clone))?;
@@ -101,35 +103,56 @@ impl ExecPointers {
 }
 
 fn clone_child(
-    namespaces: i32,
+    plan: &Plan,
     stack: &mut [MaybeUninit<u128>],
     context: &mut Context<'_>,
     pid: &AtomicI32,
 ) -> io::Result<()> {
-    let flags =
-        libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD | namespaces;
     let dumpable = set_dumpable(None);
-    // SAFETY: `stack` and `context` outlive the child's use of them, because `CLONE_VFORK`
-    // suspends this thread until the child executes or exits. The child runs `enter`, which keeps
-    // to system calls. The stack grows down from the end of an array aligned to 16 bytes. Signals
-    // are blocked meanwhile, so no handler of this program runs in the child. `pid` is written by
-    // the kernel before the child runs.
+    // SAFETY: the sets are written before they are read. Signals are blocked while the child
+    // borrows this address space, so no handler of this program runs in it.
     let result = unsafe {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         let mut before = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        let top = stack.as_mut_ptr_range().end.cast();
-        let result = libc::clone(enter, top, flags, ptr::from_mut(context).cast(), pid.as_ptr());
-        let error = io::Error::last_os_error();
+        let result = clone_somewhere(plan, stack, context, pid);
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        if result < 0 { Err(error) } else { Ok(()) }
+        result
     };
     // A child that takes another identity makes the shared address space undumpable.
     if let Some(dumpable) = dumpable {
         set_dumpable(Some(dumpable));
     }
     result
+}
+
+/// In its control group if the kernel knows how, else outside, to move there by itself.
+fn clone_somewhere(
+    plan: &Plan,
+    stack: &mut [MaybeUninit<u128>],
+    context: &mut Context<'_>,
+    pid: &AtomicI32,
+) -> io::Result<()> {
+    let like_vfork = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    let flags = like_vfork | plan.namespaces;
+    // SAFETY of both calls: `stack` and `context` outlive the child's use of them, because
+    // `CLONE_VFORK` suspends this thread until the child executes or exits. The child runs `enter`,
+    // which keeps to system calls and never returns. The stack grows down from the end of an array
+    // aligned to 16 bytes. `pid` is written by the kernel before the child runs.
+    if let Some(group) = plan.birthplace {
+        context.born_there = true;
+        // SAFETY: as above.
+        if unsafe { clone_into(group, flags, stack, ptr::from_mut(context).cast(), pid) }.is_ok() {
+            return Ok(());
+        }
+        context.born_there = false;
+    }
+    let top = stack.as_mut_ptr_range().end.cast();
+    // SAFETY: as above.
+    let result =
+        unsafe { libc::clone(enter, top, flags, ptr::from_mut(context).cast(), pid.as_ptr()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn write_maps(identity: &Identity, ready: File, pid: &AtomicI32, mut go: File) -> io::Result<()> {
