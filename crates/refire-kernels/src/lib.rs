@@ -6,6 +6,7 @@
 //! - [`swiglu`] and [`geglu`]: the gated activation of a feed-forward layer.
 //! - [`attention`]: causal, grouped-query, over packed rows that may share prefixes; memory linear
 //!   in tokens.
+//! - [`recall`]: the same of new tokens, to keys and values that a cache on any device remembers.
 //! - [`LogitRows`]: statistics of rows of logits, and their gradient in the logits' own memory.
 //! - [`rms_norm`] and [`rope`].
 //! - [`adamw`] and [`square_sum`]: an update in one pass over memory, and what clipping needs;
@@ -73,7 +74,7 @@ pub mod plain {
 
 pub use adamw::{AdamWStep, adamw};
 pub use adamw_master::{AdamWMaster, adamw_master};
-pub use attention::{AttentionOptions, Layout, Run, attention};
+pub use attention::{AttentionOptions, Layout, Recall, Run, attention, recall};
 pub use error::KernelError;
 pub use gated::{geglu, swiglu};
 pub use linear::linear;

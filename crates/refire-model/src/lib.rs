@@ -44,7 +44,7 @@ pub use config::{
 pub use copilot::{
     Copilot, CopilotConfig, CopilotLearner, CopilotTraining, MistakeLog, Rectification,
 };
-pub use decode::{Decode, HostDecoder, KvCache, KvPrefix, Work};
+pub use decode::{Decode, DecodeOn, DeviceDecoder, HostDecoder, KvCache, KvPrefix, Work};
 pub use decoder::{Decoder, Pooling, PoolingKind, Rows};
 pub use error::ModelError;
 #[cfg(feature = "gguf")]

@@ -1,6 +1,6 @@
-//! Completions from weights on the GPU: decoding copies them to the CPU, so that the same tokens
-//! are drawn, with the same log-probabilities to the last bit. What the learner finds for them on
-//! the GPU agrees with that.
+//! Completions from weights on the GPU. Decoded on the CPU, which takes a copy of the weights, they
+//! are those of weights on the CPU to the last bit; decoded on the GPU, but for rounding. What the
+//! learner finds for them on the GPU agrees with both.
 
 use crate::tally::Tally;
 use crate::training::options;
@@ -8,7 +8,7 @@ use refire::burn::tensor::Device;
 use refire::core::{
     BoxError, Completion, Flow, Needs, Prompt, Request, RolloutEngine, SamplingParams, WeightUpdate,
 };
-use refire::model::{Decoder, Learner, ModelConfig};
+use refire::model::{DecodeOn, Decoder, Learner, ModelConfig};
 use refire::objective::{HeadQuery, Policy, TokenBatch, padded};
 use refire::sample::{Detokenize, EngineConfig, LocalEngine};
 use std::sync::Arc;
@@ -21,23 +21,47 @@ const TEMPERATURE: f32 = 0.8;
 
 /// Greedy and drawn completions, and their log-probabilities.
 pub fn run(tally: &mut Tally, device: &Device, name: &str, config: &ModelConfig) {
-    tally.check(&format!("{name}: completions"), || {
-        let learner = |device| Learner::new(Decoder::init(config, 3, device), options());
-        let ours = learner(device);
-        let found = complete(&ours)?;
-        let expected = complete(&learner(&Device::flex()))?;
-        if found != expected {
-            return Err(format!("{found:?} instead of {expected:?}").into());
-        }
-        let tokens: usize = found.iter().map(|(_, completion)| completion.len()).sum();
-        let gap = agreement(&ours, &found)?;
-        Ok(format!("the same {tokens} tokens, log-probabilities {gap:.1e} from the learner's"))
-    });
+    let learner = |device| Learner::new(Decoder::init(config, 3, device), options());
+    let ours = learner(device);
+    for (on, place) in [(DecodeOn::Cpu, "CPU"), (DecodeOn::Device, "GPU")] {
+        tally.check(&format!("{name}: completions decoded on the {place}"), || {
+            let found = complete(&ours, on)?;
+            let expected = complete(&learner(&Device::flex()), DecodeOn::Cpu)?;
+            let apart = difference(&found, &expected)?;
+            if on == DecodeOn::Cpu && found != expected {
+                return Err(format!("{found:?} instead of {expected:?}").into());
+            }
+            let tokens: usize = found.iter().map(|(_, completion)| completion.len()).sum();
+            let gap = agreement(&ours, &found)?;
+            Ok(format!(
+                "the same {tokens} tokens, log-probabilities {apart:.1e} from the CPU's and \
+                 {gap:.1e} from the learner's"
+            ))
+        });
+    }
 }
 
+/// How far log-probabilities are from the expected ones, of the same tokens.
+fn difference(found: &Completions, expected: &Completions) -> Result<f64, BoxError> {
+    let mut gap = 0.0_f64;
+    for ((_, found), (_, expected)) in found.iter().zip(expected) {
+        if (&found.tokens, &found.finish) != (&expected.tokens, &expected.finish) {
+            return Err(format!("{found:?} instead of {expected:?}").into());
+        }
+        let pairs = found.model_logprobs.iter().zip(&expected.model_logprobs);
+        gap = pairs.map(|(a, b)| f64::from(a - b).abs()).fold(gap, f64::max);
+    }
+    if found.len() != expected.len() || !(gap <= LOGPROBS) {
+        return Err(format!("log-probabilities are {gap:.1e} from the CPU's").into());
+    }
+    Ok(gap)
+}
+
+type Completions = Vec<(Vec<u32>, Completion)>;
+
 /// Completions with their prompts.
-fn complete(learner: &Learner) -> Result<Vec<(Vec<u32>, Completion)>, BoxError> {
-    let config = EngineConfig::default();
+fn complete(learner: &Learner, decode_on: DecodeOn) -> Result<Completions, BoxError> {
+    let config = EngineConfig { decode_on, ..EngineConfig::default() };
     let mut engine = LocalEngine::new(learner.handle(), Arc::new(Numbers), config)?;
     engine.refresh(&WeightUpdate::InProcess { version: 0 })?;
     let drawn = SamplingParams {

@@ -1,8 +1,11 @@
 //! Causal attention over packed rows.
 
+mod cached;
 mod layout;
 mod plain;
+mod rows;
 
+pub use cached::{Recall, recall};
 #[cfg_attr(not(feature = "flex"), allow(unused_imports))]
 pub(crate) use layout::{BLOCK, Block};
 pub use layout::{Layout, Run};
@@ -103,15 +106,16 @@ pub fn plain_attention(
 
 fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, layout: &Layout) -> Result<(), KernelError> {
     let ([n, heads, d], [_, kv, _]) = (q.dims(), k.dims());
-    let shape = |what, found: [usize; 3], expected: [usize; 3]| {
-        if found == expected {
-            return Ok(());
-        }
-        Err(KernelError::Shape { what, found: found.to_vec(), expected: expected.to_vec() })
-    };
     shape("the queries", [n, heads, d], [layout.tokens(), heads, d])?;
     // Where key heads don't divide query heads, as many keys as queries are expected.
     let expected = if kv > 0 && heads % kv == 0 { kv } else { heads };
     shape("the keys", k.dims(), [n, expected, d])?;
     shape("the values", v.dims(), [n, expected, d])
+}
+
+fn shape(what: &'static str, found: [usize; 3], expected: [usize; 3]) -> Result<(), KernelError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(KernelError::Shape { what, found: found.to_vec(), expected: expected.to_vec() })
 }

@@ -1,4 +1,4 @@
-use super::cache::{Block, KvCache};
+use super::cache::{Block, Blocks};
 use super::dots::{Rows, dots};
 use super::kernel::{add_scaled, soft_cap};
 use crate::nn::softmax;
@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(super) struct Attend<'a> {
     /// `[groups * head_dim]`, scaled.
     pub(super) query: &'a [f32],
-    pub(super) cache: &'a KvCache,
+    pub(super) cache: &'a Blocks<'a>,
     pub(super) layer: usize,
     /// Which key head.
     pub(super) head: usize,
@@ -36,11 +36,9 @@ impl WithSimd for Attend<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let before = self.cache.prefix_len();
-        let own = (&self.cache.own, self.first.saturating_sub(before)..self.own);
-        let parts: [Option<Part<'_>>; 2] = [
-            self.cache.prefix.as_ref().map(|p| (&*p.0, self.first.min(before)..before)),
-            Some(own),
-        ];
+        let own = (&*self.cache.own, self.first.saturating_sub(before)..self.own);
+        let parts: [Option<Part<'_>>; 2] =
+            [self.cache.prefix.map(|prefix| (prefix, self.first.min(before)..before)), Some(own)];
         let seen = parts.iter().flatten().map(|(_, tokens)| tokens.len()).sum();
         self.scores.resize(self.query.len() / self.head_dim * seen, 0.0);
         let mut column = 0;

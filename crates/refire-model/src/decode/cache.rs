@@ -1,3 +1,4 @@
+use super::store::Ticket;
 use std::sync::Arc;
 
 /// Keys and values of some tokens in every layer: `[layers, capacity, kv_heads * head_dim]` each.
@@ -28,40 +29,74 @@ impl Block {
 
 /// The cache of a prompt, shared by the completions that continue it.
 #[derive(Debug, Clone)]
-pub struct KvPrefix(pub(super) Arc<Block>);
+pub struct KvPrefix(pub(super) PrefixKind);
+
+#[derive(Debug, Clone)]
+pub(super) enum PrefixKind {
+    Host(Arc<Block>),
+    Device(Arc<Ticket>),
+}
 
 impl KvPrefix {
     /// Tokens it holds.
     pub fn len(&self) -> usize {
-        self.0.len
+        match &self.0 {
+            PrefixKind::Host(block) => block.len,
+            PrefixKind::Device(ticket) => ticket.len(),
+        }
     }
 
     /// True if it holds no token.
     pub fn is_empty(&self) -> bool {
-        self.0.len == 0
+        self.len() == 0
+    }
+
+    fn block(&self) -> Option<&Block> {
+        match &self.0 {
+            PrefixKind::Host(block) => Some(block),
+            PrefixKind::Device(_) => None,
+        }
     }
 }
 
-/// Keys and values of one sequence: a shared prefix, and its own tokens in memory set aside once.
+/// Keys and values of one sequence: a shared prefix, and its own tokens.
 #[derive(Debug)]
 pub struct KvCache {
     pub(super) prefix: Option<KvPrefix>,
-    pub(super) own: Block,
+    capacity: usize,
+    pub(super) own: Own,
+}
+
+/// Where a sequence's own tokens are.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// In memory set aside once.
+    Host(Block),
+    /// In the store of a decoder on a device.
+    Device(Ticket),
 }
 
 impl KvCache {
-    pub(super) fn new(
+    pub(super) fn host(
         layers: usize,
         width: usize,
         prefix: Option<KvPrefix>,
         capacity: usize,
     ) -> Self {
-        Self { prefix, own: Block::new(layers, capacity, width) }
+        Self { prefix, capacity, own: Own::Host(Block::new(layers, capacity, width)) }
+    }
+
+    pub(super) fn device(ticket: Ticket, prefix: Option<KvPrefix>, capacity: usize) -> Self {
+        Self { prefix, capacity, own: Own::Device(ticket) }
     }
 
     /// Tokens it holds, the prefix included.
     pub fn len(&self) -> usize {
-        self.prefix_len() + self.own.len
+        let own = match &self.own {
+            Own::Host(block) => block.len,
+            Own::Device(ticket) => ticket.len(),
+        };
+        self.prefix_len() + own
     }
 
     /// True if it holds no token.
@@ -71,36 +106,78 @@ impl KvCache {
 
     /// Tokens that fit after the prefix.
     pub fn capacity(&self) -> usize {
-        self.own.capacity
+        self.capacity
     }
 
     /// Forgets its tokens and takes another prefix; the memory stays.
     pub fn reset(&mut self, prefix: Option<KvPrefix>) {
         self.prefix = prefix;
-        self.own.len = 0;
-        self.own.tokens.clear();
+        match &mut self.own {
+            Own::Host(block) => {
+                block.len = 0;
+                block.tokens.clear();
+            }
+            Own::Device(ticket) => ticket.clear(),
+        }
     }
 
     /// Turns the cache of a whole prompt into a prefix for others.
     ///
     /// A cache that itself has a prefix can't become one: `None`.
     pub fn into_prefix(self) -> Option<KvPrefix> {
-        self.prefix.is_none().then(|| KvPrefix(Arc::new(self.own)))
+        self.prefix.is_none().then(|| {
+            KvPrefix(match self.own {
+                Own::Host(block) => PrefixKind::Host(Arc::new(block)),
+                Own::Device(ticket) => PrefixKind::Device(Arc::new(ticket)),
+            })
+        })
     }
 
     /// Forgets the keys and values of all its tokens and gives the tokens; they will all be its
-    /// own.
+    /// own. Nothing where they are not on the CPU.
     pub(super) fn start_again(&mut self, layers: usize, width: usize) -> Vec<u32> {
-        let own = std::mem::take(&mut self.own.tokens);
+        let Own::Host(block) = &mut self.own else { return Vec::new() };
+        let own = std::mem::take(&mut block.tokens);
         let Some(prefix) = self.prefix.take() else {
-            self.own.len = 0;
+            block.len = 0;
             return own;
         };
-        self.own = Block::new(layers, prefix.len() + self.own.capacity, width);
-        [&prefix.0.tokens[..], &own].concat()
+        self.capacity += prefix.len();
+        *block = Block::new(layers, self.capacity, width);
+        let shared = prefix.block().map_or(&[][..], |block| &block.tokens);
+        [shared, &own].concat()
     }
 
     pub(super) fn prefix_len(&self) -> usize {
         self.prefix.as_ref().map_or(0, KvPrefix::len)
+    }
+
+    /// Where a CPU reads and writes; `None` if any of it is on a device.
+    pub(super) fn blocks(&mut self) -> Option<Blocks<'_>> {
+        let prefix = match &self.prefix {
+            Some(prefix) => Some(prefix.block()?),
+            None => None,
+        };
+        match &mut self.own {
+            Own::Host(own) => Some(Blocks { prefix, own }),
+            Own::Device(_) => None,
+        }
+    }
+}
+
+/// A cache on the CPU.
+#[derive(Debug)]
+pub(super) struct Blocks<'a> {
+    pub(super) prefix: Option<&'a Block>,
+    pub(super) own: &'a mut Block,
+}
+
+impl Blocks<'_> {
+    pub(super) fn prefix_len(&self) -> usize {
+        self.prefix.map_or(0, |prefix| prefix.len)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.prefix_len() + self.own.len
     }
 }

@@ -1,3 +1,5 @@
+use super::cache::Blocks;
+use super::check::{FOREIGN, check};
 use super::copilot::HostCopilot;
 use super::layer::{HostLayer, HostLinear, HostLora, norm};
 use super::run::Run;
@@ -11,6 +13,13 @@ use refire_objective::Dtype;
 /// Networks smaller than this run whole on each thread, with different sequences; larger ones
 /// share every product among the threads, so that weights are read once.
 const SMALL_PARAMETERS: usize = 2_000_000;
+
+/// Work whose caches are on the CPU.
+pub(super) struct HostWork<'a> {
+    pub(super) tokens: &'a [u32],
+    pub(super) cache: Blocks<'a>,
+    pub(super) logits: &'a mut [f32],
+}
 
 /// Generates from a decoder's weights on the CPU.
 ///
@@ -97,22 +106,6 @@ impl HostDecoder {
         })
     }
 
-    fn check(&self, work: &[Work<'_>]) -> Result<(), ModelError> {
-        for (row, item) in work.iter().enumerate() {
-            let (cache, rows) = (&item.cache, self.config.vocab_size);
-            let tokens = cache.len() + item.tokens.len();
-            let room = cache.prefix_len() + cache.capacity();
-            let context = room.min(self.config.max_position_embeddings);
-            if tokens > context || item.tokens.is_empty() {
-                return Err(ModelError::ContextLength { row, tokens, context });
-            }
-            if let Some(token) = item.tokens.iter().find(|t| **t as usize >= rows) {
-                return Err(ModelError::TokenId { token: *token, row, rows });
-            }
-        }
-        Ok(())
-    }
-
     /// Empties the caches of sequences that are about to have other frequencies, and gives all
     /// their tokens.
     fn start_again(&self, work: &mut [Work<'_>]) -> Vec<Option<Vec<u32>>> {
@@ -129,7 +122,7 @@ impl HostDecoder {
         again.collect()
     }
 
-    fn run_all(&self, work: &mut [Work<'_>]) {
+    fn run_all(&self, work: &mut [HostWork<'_>]) {
         if self.parameters < SMALL_PARAMETERS && work.len() > 1 {
             let part = work.len().div_ceil(rayon::current_num_threads());
             work.par_chunks_mut(part).for_each(|part| Run::new(self, part, false).forward(part));
@@ -154,30 +147,35 @@ impl Decode for HostDecoder {
         2 * size_of::<f32>() * self.layers.len() * width
     }
 
+    fn keeps_caches(&self) -> bool {
+        true
+    }
+
     fn cache(&self, prefix: Option<KvPrefix>, capacity: usize) -> KvCache {
         let [_, width] = self.config.projection_widths();
-        KvCache::new(self.layers.len(), width, prefix, capacity)
+        KvCache::host(self.layers.len(), width, prefix, capacity)
     }
 
     fn forward(&self, work: &mut [Work<'_>]) -> Result<(), ModelError> {
-        self.check(work)?;
+        check(&self.config, work)?;
         if work.is_empty() {
             return Ok(());
         }
-        if !self.turns.has_border() {
-            self.run_all(work);
-            return Ok(());
-        }
-        let again = self.start_again(work);
-        let items = work.iter_mut().zip(&again).map(|(item, again)| Work {
-            tokens: again.as_deref().unwrap_or(item.tokens),
-            cache: item.cache,
-            logits: item.logits,
+        let again = match self.turns.has_border() {
+            true => self.start_again(work),
+            false => work.iter().map(|_| None).collect(),
+        };
+        let items = work.iter_mut().zip(&again).map(|(item, again)| {
+            let tokens = again.as_deref().unwrap_or(item.tokens);
+            let cache = item.cache.blocks().ok_or(FOREIGN)?;
+            Ok(HostWork { tokens, cache, logits: item.logits })
         });
-        let mut items: Vec<Work<'_>> = items.collect();
+        let mut items: Vec<HostWork<'_>> = items.collect::<Result<_, ModelError>>()?;
         self.run_all(&mut items);
-        for item in items {
-            item.cache.own.tokens.extend_from_slice(item.tokens);
+        if self.turns.has_border() {
+            for item in items {
+                item.cache.own.tokens.extend_from_slice(item.tokens);
+            }
         }
         Ok(())
     }

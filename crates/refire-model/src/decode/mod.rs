@@ -1,20 +1,27 @@
-//! Decoding on the CPU: the learner's weights read in place, caches written in place.
+//! Decoding: on the CPU by kernels that read the learner's weights in place and write caches in
+//! place, elsewhere of burn's operations.
 
 mod attend;
 mod cache;
+mod check;
 mod copilot;
+mod device;
 mod dots;
 mod host;
 mod kernel;
 mod layer;
+mod place;
 mod product;
 mod round;
 mod run;
 mod slice;
+mod store;
 mod turns;
 
 pub use cache::{KvCache, KvPrefix};
+pub use device::DeviceDecoder;
 pub use host::HostDecoder;
+pub use place::DecodeOn;
 
 use crate::ModelError;
 
@@ -31,8 +38,8 @@ pub struct Work<'a> {
 
 /// A decoder that generates token by token.
 ///
-/// The logits of a sequence have the same bits whatever other sequences are in the call, in
-/// whatever order, and on however many threads.
+/// On the CPU ([`HostDecoder`]) the logits of a sequence have the same bits whatever other sequences
+/// are in the call, in whatever order, and on however many threads.
 pub trait Decode: Send + Sync {
     /// Number of logits.
     fn vocab(&self) -> usize;
@@ -45,6 +52,9 @@ pub trait Decode: Send + Sync {
 
     /// An empty cache with room for `capacity` tokens after the prefix.
     fn cache(&self, prefix: Option<KvPrefix>, capacity: usize) -> KvCache;
+
+    /// Whether caches stay good when a decoder is made anew, of other weights of the same shape.
+    fn keeps_caches(&self) -> bool;
 
     /// Reads new tokens of many sequences.
     ///

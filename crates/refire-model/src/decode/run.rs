@@ -1,13 +1,13 @@
 //! One call of the decoder: all new tokens of all sequences through all layers.
 
 use super::attend::Attend;
-use super::host::HostDecoder;
+use super::cache::Blocks;
+use super::host::{HostDecoder, HostWork};
 use super::kernel::{add, add_to, gated, linear, rms_norm, rms_norm_in_place, soft_cap};
 use super::layer::{HostGated, HostLayer, HostLinear, HostMlp, LoraRows};
 use super::product::{Job, Map, PARALLEL, Values, products};
 use super::slice::Weight;
 use super::turns::Table;
-use super::{KvCache, Work};
 use crate::nn::{router_weights, softmax};
 use crate::{ModelConfig, MoeSpec};
 use pulp::Arch;
@@ -46,7 +46,7 @@ struct Scratch {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(host: &'a HostDecoder, work: &[Work<'_>], parallel: bool) -> Self {
+    pub(super) fn new(host: &'a HostDecoder, work: &[HostWork<'_>], parallel: bool) -> Self {
         let config = &host.config;
         let m: usize = work.iter().map(|w| w.tokens.len()).sum();
         let [q_width, _] = config.projection_widths();
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn forward(mut self, work: &mut [Work<'_>]) {
+    pub(super) fn forward(mut self, work: &mut [HostWork<'_>]) {
         self.embed(work);
         for (index, layer) in self.host.layers.iter().enumerate() {
             self.normalize(&layer.before_attention);
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn embed(&mut self, work: &[Work<'_>]) {
+    fn embed(&mut self, work: &[HostWork<'_>]) {
         let (width, scale) = (self.config.hidden_size, self.config.embedding_scale as f32);
         let embedding = self.host.embedding.get();
         let tokens = work.iter().flat_map(|w| w.tokens);
@@ -140,13 +140,13 @@ impl<'a> Run<'a> {
 
     /// Rotates queries and keys, and puts keys and values into the caches: a prompt's tokens see
     /// one another.
-    fn remember(&mut self, index: usize, layer: &HostLayer, work: &mut [Work<'_>]) {
+    fn remember(&mut self, index: usize, layer: &HostLayer, work: &mut [HostWork<'_>]) {
         let [q_width, kv_width] = self.config.projection_widths();
         let (head_dim, scale) = (self.config.head_dim, self.config.attention.scale as f32);
         let table = layer.rope.map(|rope| &self.tables[rope]);
         let mut row = 0;
         for item in work.iter_mut() {
-            let cache = &mut *item.cache;
+            let cache = &mut item.cache;
             for i in 0..item.tokens.len() {
                 let q = &mut self.q[row * q_width..][..q_width];
                 let k = &mut self.k[row * kv_width..][..kv_width];
@@ -164,14 +164,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn attend(&mut self, index: usize, layer: &HostLayer, work: &[Work<'_>]) {
+    fn attend(&mut self, index: usize, layer: &HostLayer, work: &[HostWork<'_>]) {
         let c = self.config;
         let heads = c.num_key_value_heads;
         let width = c.num_attention_heads / heads * c.head_dim;
-        let mut sights: Vec<(&KvCache, usize)> = Vec::with_capacity(self.x.len() / c.hidden_size);
+        let mut sights: Vec<(&Blocks<'_>, usize)> =
+            Vec::with_capacity(self.x.len() / c.hidden_size);
         for item in work {
             let own = item.cache.own.len;
-            sights.extend((1..=item.tokens.len()).map(|i| (&*item.cache, own + i)));
+            sights.extend((1..=item.tokens.len()).map(|i| (&item.cache, own + i)));
         }
         let attend = |scores: &mut Vec<f32>, task: usize, out: &mut [f32], query: &[f32]| {
             let (cache, own) = sights[task / heads];
@@ -246,7 +247,7 @@ impl<'a> Run<'a> {
         (self.scratch.sent, self.scratch.returned) = (input, output);
     }
 
-    fn logits(&mut self, work: &mut [Work<'_>]) {
+    fn logits(&mut self, work: &mut [HostWork<'_>]) {
         let h = self.config.hidden_size;
         let mut last = Vec::with_capacity(work.len() * h);
         let mut row = 0;

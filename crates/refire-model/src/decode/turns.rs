@@ -1,4 +1,4 @@
-use super::Work;
+use super::host::HostWork;
 use crate::{ModelConfig, Rope};
 
 /// The frequencies of a model's ropes.
@@ -53,7 +53,7 @@ impl Turns {
     }
 
     /// The tables of all tokens of a call.
-    pub(super) fn tables(&self, work: &[Work<'_>]) -> Vec<Table> {
+    pub(super) fn tables(&self, work: &[HostWork<'_>]) -> Vec<Table> {
         let table = |rope: &Frequencies| {
             let pairs = rope.within.len();
             let count: usize = work.iter().map(|item| item.tokens.len()).sum();

@@ -16,7 +16,7 @@ pub(crate) use quantized::is_packed;
 pub use rows::Rows;
 
 use crate::adapter::Adapted;
-use crate::nn::{Embedding, Layer, Linear, Positions, RmsNorm, Routing};
+use crate::nn::{Embedding, Layer, Linear, Positions, RmsNorm, Routing, Seen};
 use crate::{Copilot, ModelConfig, ModelError};
 pub(crate) use build::normals;
 use burn::module::{Module, Param};
@@ -145,11 +145,19 @@ impl Decoder {
             let like = (&weight.device(), weight.dtype());
             return Ok((Tensor::zeros([0, self.config.hidden_size], like), None));
         }
-        let positions = self.positions(packed)?;
-        let mut x = self.embed(packed, edit)?;
+        let x = self.embed(packed, edit)?;
+        self.through(x, &self.positions(packed)?)
+    }
+
+    /// Embedded tokens `[n, hidden]` through all layers and the last norm.
+    pub(crate) fn through(
+        &self,
+        mut x: Tensor<2>,
+        positions: &Positions,
+    ) -> Result<(Tensor<2>, Option<Routing>), ModelError> {
         let mut routing: Option<Routing> = None;
         for (index, layer) in self.model.layers.iter().enumerate() {
-            let (y, sent) = layer.forward(x, index, &positions, &self.config)?;
+            let (y, sent) = layer.forward(x, index, positions, &self.config)?;
             x = y;
             routing = Routing::joined(routing, sent);
         }
@@ -163,7 +171,8 @@ impl Decoder {
     pub(crate) fn positions(&self, packed: &Packed) -> Result<Positions, ModelError> {
         packed.check(&self.config)?;
         let weight = self.model.embed_tokens.weight.val();
-        Ok(Positions::new(&self.config, packed, &weight.device(), weight.dtype()))
+        let (spans, seen) = (packed.spans(), Seen::Packed(packed.layout.clone()));
+        Ok(Positions::new(&self.config, &spans, seen, &weight.device(), weight.dtype()))
     }
 
     /// What the first layer reads, `[n, hidden]`.

@@ -1,3 +1,4 @@
+use crate::nn::Span;
 use crate::{ModelConfig, ModelError, Rows};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refire_kernels::Layout;
@@ -22,6 +23,17 @@ impl Packed {
 
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Its runs as parts of rows.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let runs = self.layout.runs().iter().zip(&self.lengths).enumerate();
+        let span = |(run, (part, length)): (usize, (&refire_kernels::Run, &usize))| Span {
+            first: self.layout.position(run),
+            len: part.len,
+            length: *length,
+        };
+        runs.map(span).collect()
     }
 
     pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), ModelError> {

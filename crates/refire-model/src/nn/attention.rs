@@ -3,7 +3,7 @@ use super::{INCOMPLETE, Linear, RmsNorm};
 use crate::{LayerSpec, ModelConfig, ModelError, QkNorm};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use refire_kernels::{AttentionOptions, attention};
+use refire_kernels::AttentionOptions;
 
 /// Causal grouped-query attention; which of the optional parts are there depends on the family.
 #[derive(Module, Debug)]
@@ -59,7 +59,7 @@ impl Attention {
             window: spec.window,
             softcap: config.attention.softcap,
         };
-        let mixed = attention(q, k, v.reshape([n, kv, d]), sight.layout, &options);
+        let mixed = sight.attend([q, k, v.reshape([n, kv, d])], &options);
         let mixed = mixed.map_err(ModelError::Kernel)?;
         Ok(self.o_proj.forward(mixed.reshape([n, heads * d])))
     }

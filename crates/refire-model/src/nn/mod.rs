@@ -13,7 +13,7 @@ pub(crate) use attention::Projections;
 pub use block::Layer;
 pub use mlp::{Expert, Mlp};
 pub(crate) use mlp::{MlpParts, is_expert};
-pub(crate) use positions::Positions;
+pub(crate) use positions::{Memory, Positions, Seen, Span};
 pub use routing::Routing;
 pub(crate) use routing::{router_weights, softmax};
 pub use weight::LinearWeight;

@@ -133,7 +133,7 @@ impl LocalEngine {
         let plan = &plans[0];
         self.check_beams(request, plan, settings.beams)?;
         self.reserve(plan.limit);
-        let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
+        let decoder = self.decoder.as_deref().ok_or(SampleError::NoWeights)?;
         let mut chain = Chain::new(&plan.params, &plan.ends);
         if let Some(make) = &self.processors {
             make(request, 0).into_iter().for_each(|processor| chain.push(processor));

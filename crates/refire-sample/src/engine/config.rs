@@ -1,9 +1,9 @@
 use refire_core::{CoreError, Purpose};
-use refire_model::Dtype;
+use refire_model::{Decode, DecodeOn, Decoder, Dtype, ModelError};
 use serde::{Deserialize, Serialize};
 
-/// How a [`LocalEngine`](crate::LocalEngine) works; none of it but `purpose` and
-/// `decode_dtype` changes what is drawn.
+/// How a [`LocalEngine`](crate::LocalEngine) works; none of it but `purpose`,
+/// `decode_dtype` and `decode_on` changes what is drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
@@ -18,6 +18,8 @@ pub struct EngineConfig {
     /// per token, keeps a copy of its own, and moves log-probabilities away from the trainer's by
     /// the rounding of weights.
     pub decode_dtype: Dtype,
+    /// Where it decodes: on the weights' device if not said otherwise.
+    pub decode_on: DecodeOn,
     /// What the draws are for, part of their key: `"rollout"`, `"evaluation"`, or your own.
     pub purpose: String,
 }
@@ -31,6 +33,7 @@ impl Default for EngineConfig {
             max_prefill_tokens: 4096,
             max_cache_tokens: None,
             decode_dtype: Dtype::F32,
+            decode_on: DecodeOn::Auto,
             purpose: "rollout".to_owned(),
         }
     }
@@ -67,7 +70,15 @@ impl EngineConfig {
             let (field, expected) = ("decode_dtype", "`f32` or `bf16`");
             problems.push(CoreError::OutOfRange { field, value: "f16".to_owned(), expected });
         }
+        if self.decode_dtype == Dtype::Bf16 && self.decode_on == DecodeOn::Device {
+            let (field, expected) = ("decode_dtype", "`f32` where `decode_on` is `device`");
+            problems.push(CoreError::OutOfRange { field, value: "bf16".to_owned(), expected });
+        }
         problems
+    }
+
+    pub(super) fn decoder(&self, weights: &Decoder) -> Result<Box<dyn Decode>, ModelError> {
+        self.decode_on.decoder(weights, self.decode_dtype)
     }
 
     pub(super) fn purpose(&self) -> Purpose {

@@ -30,7 +30,7 @@ use refire_core::{
     BoxError, Completion, Environment, Flow, Group, Request, RolloutEngine, RolloutEvent,
     WeightUpdate,
 };
-use refire_model::{Decode, HostDecoder, ModelConfig, WeightHandle, load_weights};
+use refire_model::{Decode, ModelConfig, WeightHandle, load_weights};
 use row::Shared;
 use run::{MakeEnvironment, Run, Sink};
 use std::path::Path;
@@ -87,7 +87,7 @@ pub struct LocalEngine {
     handle: WeightHandle,
     codec: Arc<dyn Detokenize>,
     config: EngineConfig,
-    decoder: Option<HostDecoder>,
+    decoder: Option<Box<dyn Decode>>,
     shape: Shape,
     version: u64,
     pool: Pool,
@@ -120,10 +120,9 @@ impl LocalEngine {
         if let Some(problem) = config.validate().into_iter().next() {
             return Err(SampleError::Config(problem));
         }
-        let (decoder, version) =
-            handle.with(|decoder, v| (HostDecoder::stored(decoder, config.decode_dtype), v))?;
+        let (decoder, version) = handle.with(|decoder, v| (config.decoder(decoder), v))?;
         let decoder = decoder?;
-        let (shape, pool) = (shape(&decoder), Pool::default());
+        let (shape, pool) = (shape(&*decoder), Pool::default());
         let (decoder, guides, partner, processors) = (Some(decoder), None, None, None);
         Ok(Self {
             handle,
@@ -237,7 +236,7 @@ impl LocalEngine {
         let (plans, trunks) = self.plan(requests)?;
         let capacity = capacity(&plans, requests);
         self.reserve(capacity);
-        let decoder = self.decoder.as_ref().ok_or(SampleError::NoWeights)?;
+        let decoder = self.decoder.as_deref().ok_or(SampleError::NoWeights)?;
         let version = u32::try_from(self.version);
         let version = version.map_err(|_| SampleError::Version { version: self.version })?;
         let (codec, guides) = (&*self.codec, self.guides.as_deref());
@@ -258,9 +257,8 @@ impl LocalEngine {
     }
 
     fn take_handle(&mut self) -> Result<(), SampleError> {
-        self.decoder = None;
-        let dtype = self.config.decode_dtype;
-        let decoder = self.handle.with(|decoder, _| HostDecoder::stored(decoder, dtype))??;
+        self.give_up();
+        let decoder = self.handle.with(|decoder, _| self.config.decoder(decoder))??;
         self.take(decoder)
     }
 
@@ -268,13 +266,20 @@ impl LocalEngine {
         let config = ModelConfig::read(path)?;
         let device = self.handle.with(|decoder, _| decoder.head_weight().inner().device())?;
         let weights = load_weights(path, &config, &device)?;
-        let decoder = HostDecoder::stored(&weights, self.config.decode_dtype)?;
+        let decoder = self.config.decoder(&weights)?;
         self.pool.clear();
         self.take(decoder)
     }
 
-    fn take(&mut self, decoder: HostDecoder) -> Result<(), SampleError> {
-        let shape = shape(&decoder);
+    /// Lets go of the weights, and of caches that are of no use without them.
+    fn give_up(&mut self) {
+        if self.decoder.take().is_some_and(|decoder| !decoder.keeps_caches()) {
+            self.pool.trim();
+        }
+    }
+
+    fn take(&mut self, decoder: Box<dyn Decode>) -> Result<(), SampleError> {
+        let shape = shape(&*decoder);
         if shape.vocab != self.shape.vocab {
             let (found, expected) = (shape.vocab, self.shape.vocab);
             return Err(SampleError::Vocabulary { found, expected });
@@ -318,7 +323,7 @@ impl RolloutEngine for LocalEngine {
     }
 
     fn release(&mut self) {
-        self.decoder = None;
+        self.give_up();
     }
 
     fn weights_version(&self) -> u64 {

@@ -1,11 +1,12 @@
+use super::EngineConfig;
 use super::lane::Lane;
 use super::pool::Pool;
 use crate::SampleError;
-use refire_model::{Decode, Dtype, HostDecoder, WeightHandle};
+use refire_model::{Decode, WeightHandle};
 
 /// The other policy of a blend.
 pub(super) struct Partner {
-    decoder: HostDecoder,
+    decoder: Box<dyn Decode>,
     pool: Pool,
 }
 
@@ -13,9 +14,9 @@ impl Partner {
     pub(super) fn new(
         handle: &WeightHandle,
         vocab: usize,
-        dtype: Dtype,
+        config: &EngineConfig,
     ) -> Result<Self, SampleError> {
-        let decoder = handle.with(|decoder, _| HostDecoder::stored(decoder, dtype))??;
+        let decoder = handle.with(|decoder, _| config.decoder(decoder))??;
         let (found, expected) = (decoder.vocab(), vocab);
         if found != expected {
             return Err(SampleError::Vocabulary { found, expected });
@@ -33,6 +34,6 @@ impl Partner {
 
     pub(super) fn lane(&mut self, capacity: usize) -> Lane<'_> {
         self.pool.reserve(capacity);
-        Lane { decoder: &self.decoder, pool: &mut self.pool, logits: Vec::new() }
+        Lane { decoder: &*self.decoder, pool: &mut self.pool, logits: Vec::new() }
     }
 }

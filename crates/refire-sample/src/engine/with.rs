@@ -156,7 +156,7 @@ impl LocalEngine {
     /// # Errors
     /// For weights that can't be read, and for another vocabulary.
     pub fn with_partner(self, handle: &WeightHandle) -> Result<Self, SampleError> {
-        let partner = Partner::new(handle, self.shape.vocab, self.config.decode_dtype)?;
+        let partner = Partner::new(handle, self.shape.vocab, &self.config)?;
         Ok(Self { partner: Some(partner), ..self })
     }
 }

@@ -5,6 +5,7 @@ use refire_core::{
     BoxError, Completion, Finish, Flow, Group, Request, RolloutEngine, RolloutEvent,
     SamplingParams, WeightUpdate,
 };
+use refire_model::DecodeOn;
 use refire_sample::conformance::check;
 use refire_sample::{EngineConfig, LocalEngine};
 
@@ -29,8 +30,9 @@ fn all_processors() -> Vec<Request> {
 #[test]
 fn the_local_engine_conforms() {
     let learner = learner(64);
-    for max_slots in [1, 4, 64] {
-        let config = EngineConfig { max_slots, ..Default::default() };
+    let kinds = [1, 4, 64].map(|slots| (slots, DecodeOn::Cpu));
+    for (max_slots, decode_on) in kinds.into_iter().chain([(4, DecodeOn::Device)]) {
+        let config = EngineConfig { max_slots, decode_on, ..Default::default() };
         let mut engine = engine_with(&learner, &[0], config);
         let mut requests = [requests(), all_processors()].concat();
         let broken = check(&mut engine, &requests, &[0]).unwrap();

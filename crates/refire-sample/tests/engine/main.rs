@@ -8,6 +8,7 @@ mod common;
 mod beam;
 mod blend;
 mod conformance;
+mod device;
 mod draws;
 mod episodes;
 mod forcing;

@@ -157,6 +157,7 @@ fn bad_configurations() {
         max_prefill_tokens: 0,
         max_cache_tokens: Some(0),
         decode_dtype: Dtype::F16,
+        decode_on: Default::default(),
         purpose: String::new(),
     };
     assert_eq!(bad.validate().len(), 5);

@@ -1,0 +1,160 @@
+//! Attention of new tokens to keys and values that are remembered.
+
+use super::rows::{PlacedRows, Row, Rows};
+use super::{AttentionOptions, shape};
+use crate::KernelError;
+use burn::tensor::{DType, Device, Tensor};
+
+/// Keys are padded to a multiple of this: devices that tune a product for its shape meet few.
+const STEP: usize = 64;
+
+/// New tokens of several sequences, and where all that each sees lies in a store of keys and values.
+///
+/// Made once for a step of decoding and read by every layer.
+#[derive(Debug, Clone)]
+pub struct Recall {
+    rows: PlacedRows,
+    tokens: usize,
+    /// Tokens that the store must have.
+    store: usize,
+    /// For each reach.
+    masks: Vec<(usize, Tensor<5>)>,
+}
+
+impl Recall {
+    /// Of each sequence: the number of its new tokens, which lie one sequence after another among
+    /// the queries, and the places of all its tokens in the store, the new ones last. `windows` are
+    /// those of all layers that will ask; `dtype` is the format of the queries.
+    ///
+    /// # Errors
+    /// When a sequence has more new tokens than tokens.
+    pub fn new(
+        sequences: impl IntoIterator<Item = (usize, Vec<usize>)>,
+        windows: impl IntoIterator<Item = Option<usize>>,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, KernelError> {
+        let (mut rows, mut first, mut store) = (Vec::new(), 0, 0);
+        for (row, (len, keys)) in sequences.into_iter().enumerate() {
+            if len > keys.len() {
+                let (what, found) = ("number of new tokens", len as u32);
+                return Err(KernelError::Index { what, row, found, limit: keys.len() + 1 });
+            }
+            store = keys.iter().map(|place| place + 1).fold(store, usize::max);
+            if len > 0 {
+                rows.push(Row { first, len, keys });
+                first += len;
+            }
+        }
+        let rows = Rows::new(rows, STEP);
+        let mut masks: Vec<(usize, Tensor<5>)> = Vec::new();
+        for window in windows {
+            let reach = AttentionOptions { scale: 1.0, window, softcap: None }.reach();
+            if masks.iter().all(|(other, _)| *other != reach) {
+                masks.push((reach, rows.put_mask(reach, device, dtype)));
+            }
+        }
+        Ok(Self { tokens: rows.tokens(), rows: rows.put(device), store, masks })
+    }
+}
+
+/// [`attention`](crate::attention) of new tokens `q` `[n, heads, d]` to what a store remembers,
+/// `keys` and `values` `[places, kv_heads, d]`, the new tokens included. Without gradient in mind:
+/// what is remembered is read by place, composed of burn's operations on every device.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use refire_kernels::{AttentionOptions, Recall, recall};
+/// let device = Device::flex();
+/// let options = AttentionOptions { scale: 1.0, window: None, softcap: None };
+/// // One sequence, its tokens in places 2, 0 and 1; the last is new.
+/// let values = Tensor::<3>::from_data([[[3.0]], [[6.0]], [[0.0]]], &device);
+/// let q = Tensor::<3>::zeros([1, 1, 1], &device);
+/// let seen = Recall::new([(1, vec![2, 0, 1])], [None], &device, q.dtype())?;
+/// let y = recall(q, &values.zeros_like(), &values, &seen, &options)?;
+/// assert!((y.into_scalar::<f32>() - 3.0).abs() < 1e-6);
+/// # Ok::<(), refire_kernels::KernelError>(())
+/// ```
+///
+/// # Errors
+/// When shapes don't fit, and for a window that `seen` was not made for.
+pub fn recall(
+    q: Tensor<3>,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+    seen: &Recall,
+    options: &AttentionOptions,
+) -> Result<Tensor<3>, KernelError> {
+    let ([n, heads, d], [places, kv, _]) = (q.dims(), keys.dims());
+    shape("the queries", q.dims(), [seen.tokens, heads, d])?;
+    let expected = if kv > 0 && heads % kv == 0 { kv } else { heads };
+    let places = places.max(seen.store);
+    shape("the keys", keys.dims(), [places, expected, d])?;
+    shape("the values", values.dims(), [places, expected, d])?;
+    if n == 0 || heads == 0 {
+        return Ok(q);
+    }
+    let reach = options.reach();
+    let Some((_, mask)) = seen.masks.iter().find(|(other, _)| *other == reach) else {
+        let expected = seen.masks.iter().map(|(reach, _)| *reach).collect();
+        return Err(KernelError::Shape { what: "the window", found: vec![reach], expected });
+    };
+    Ok(seen.rows.attend(q, keys.clone(), values.clone(), mask.clone(), options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+    use burn::tensor::{Distribution, TensorData};
+
+    /// The last tokens of rows that lie packed, against attention over all of them.
+    #[test]
+    fn new_tokens_see_what_they_saw_when_all_were_read() {
+        let device = Device::flex();
+        let (heads, kv, d, lengths, new) = (4, 2, 8, [5, 70, 1, 130], [1, 3, 1, 2]);
+        let n: usize = lengths.iter().sum();
+        let random = |heads| Tensor::<3>::random([n, heads, d], Distribution::Default, &device);
+        let (q, k, v) = (random(heads), random(kv), random(kv));
+        for (window, softcap) in [(None, None), (Some(4), Some(2.0)), (Some(64), None)] {
+            let options = AttentionOptions { scale: 0.3, window, softcap };
+            let layout = Layout::rows(lengths);
+            let all = crate::plain::attention(q.clone(), k.clone(), v.clone(), &layout, &options);
+            let last = layout.runs().iter().enumerate().flat_map(|(run, _)| {
+                let places = layout.places(run);
+                places.end - new[run]..places.end
+            });
+            let last: Vec<i64> = last.map(|place| place as i64).collect();
+            let count = last.len();
+            let last = Tensor::from_data(TensorData::new(last, [count]), &device);
+            let sequences = (0..4).map(|run| (new[run], layout.places(run).collect()));
+            let seen = Recall::new(sequences, [None, Some(4), Some(64)], &device, q.dtype());
+            let newest = q.clone().select(0, last);
+            let found = recall(newest, &k, &v, &seen.unwrap(), &options).unwrap();
+            let ends = layout.runs().iter().enumerate().flat_map(|(run, _)| {
+                let places = layout.places(run);
+                places.end - new[run]..places.end
+            });
+            let ends: Vec<i64> = ends.map(|place| place as i64).collect();
+            let ends = Tensor::from_data(TensorData::new(ends, [count]), &device);
+            let gap = (found - all.unwrap().select(0, ends)).abs().max().into_scalar::<f32>();
+            assert!(gap < 1e-6, "{window:?}: {gap}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let device = Device::flex();
+        let x = Tensor::<3>::zeros([2, 1, 1], &device);
+        let seen = |places| Recall::new([(1, places)], [None], &device, x.dtype()).unwrap();
+        let options = AttentionOptions { scale: 1.0, window: None, softcap: None };
+        let q = x.clone().narrow(0, 0, 1);
+        let error = recall(q.clone(), &x, &x, &seen(vec![5]), &options).unwrap_err();
+        assert!(error.to_string().contains("the keys"), "{error}");
+        let options = AttentionOptions { window: Some(3), ..options };
+        let error = recall(q, &x, &x, &seen(vec![0]), &options).unwrap_err();
+        assert!(error.to_string().contains("the window"), "{error}");
+        let more = Recall::new([(2, vec![0])], [None], &device, x.dtype()).unwrap_err();
+        assert!(more.to_string().contains("new tokens"), "{more}");
+    }
+}
