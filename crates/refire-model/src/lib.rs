@@ -14,7 +14,7 @@
 //!   rotations that spread outliers first.
 //! - [`Copilot`] learns from a log of a pilot's mistakes, and rectifies its logits.
 //! - [`HostDecoder`] generates on the CPU from the learner's weights in place, with one reduction
-//!   order whatever rows are present.
+//!   order whatever rows are present; [`DeviceDecoder`] where the weights are.
 //! - [`merge`] makes models of the weights of others.
 //! - The feature `gguf` reads llama.cpp's files, which [`Pretrained::open`] takes too.
 

@@ -9,7 +9,9 @@ use burn::tensor::Device;
 use common::families::{config, each};
 use refire_model::{
     Decode, Decoder, DeviceDecoder, Family, HostDecoder, KvCache, KvPrefix, TinyLlama, Work,
+    load_weights_as, save_weights,
 };
+use refire_objective::Dtype;
 use serde_json::json;
 
 const TOKENS: [u32; 20] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9, 32, 38, 46, 2, 6, 43, 38, 32, 7];
@@ -148,4 +150,26 @@ fn what_fails_leaves_no_trace() {
     }
     assert_eq!(cache.len(), 1);
     close(&read(&device, &mut cache, &[2]), &expected, "after errors");
+}
+
+/// Weights, keys and values in half precision: what is decoded is what is read at once.
+#[test]
+fn half_precision() {
+    let config = config(Family::Llama, json!({}));
+    let dir = tempfile::tempdir().unwrap();
+    let exact = Decoder::init(&config, 4, &Device::flex());
+    save_weights(&exact, dir.path(), Dtype::Bf16).unwrap();
+    for dtype in [Dtype::Bf16, Dtype::F16] {
+        let half = load_weights_as(dir.path(), &config, &Device::flex(), dtype).unwrap();
+        let device = DeviceDecoder::new(&half).unwrap();
+        let mut cache = device.cache(None, TOKENS.len());
+        for end in 1..=TOKENS.len() {
+            let found = read(&device, &mut cache, &TOKENS[end - 1..end]);
+            let all = half.logits(&TOKENS[..end]).unwrap().narrow(0, end - 1, 1);
+            let all: Vec<f32> = all.into_data().iter::<f32>().collect();
+            let scale = all.iter().fold(1.0_f32, |a, b| a.max(b.abs()));
+            let gap = found.iter().zip(&all).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(gap < 0.03 * scale, "{dtype:?}, {end} tokens: {gap} of {scale}");
+        }
+    }
 }

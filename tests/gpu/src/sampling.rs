@@ -21,7 +21,7 @@ const TEMPERATURE: f32 = 0.8;
 
 /// Greedy and drawn completions, and their log-probabilities.
 pub fn run(tally: &mut Tally, device: &Device, name: &str, config: &ModelConfig) {
-    let learner = |device| Learner::new(Decoder::init(config, 3, device), options());
+    let learner = |device: &Device| Learner::new(Decoder::init(config, 3, device), options());
     let ours = learner(device);
     for (on, place) in [(DecodeOn::Cpu, "CPU"), (DecodeOn::Device, "GPU")] {
         tally.check(&format!("{name}: completions decoded on the {place}"), || {

@@ -81,6 +81,9 @@ impl Positions {
 fn tables(rope: &Rope, head_dim: usize, spans: &[Span]) -> (Vec<f32>, Vec<f32>) {
     let beyond = |length: usize| rope.border().is_some_and(|border| length > border);
     let shared = spans.iter().map(|span| span.length).filter(|length| !beyond(*length)).max();
+    // A few tokens of long rows, as in decoding, are not worth a table of all positions.
+    let tokens: usize = spans.iter().map(|span| span.len).sum();
+    let shared = shared.filter(|length| *length <= tokens);
     let shared = shared.map(|length| (length, rope.tables(head_dim, length, 0..length)));
     let (mut cos, mut sin) = (Vec::new(), Vec::new());
     for Span { first, len, length } in spans {
