@@ -8,15 +8,26 @@ use burn::tensor::{DType, Device, Tensor};
 /// Keys are padded to a multiple of this: devices that tune a product for its shape meet few.
 const STEP: usize = 64;
 
+/// Scores of one head, and keys, that are in memory at once; a row that needs more has it.
+const MOST_SCORES: usize = 1 << 22;
+const MOST_KEYS: usize = 1 << 18;
+
 /// New tokens of several sequences, and where all that each sees lies in a store of keys and values.
 ///
 /// Made once for a step of decoding and read by every layer.
 #[derive(Debug, Clone)]
 pub struct Recall {
-    rows: PlacedRows,
+    parts: Vec<Part>,
     tokens: usize,
     /// Tokens that the store must have.
     store: usize,
+}
+
+/// Neighbouring rows, padded alike.
+#[derive(Debug, Clone)]
+struct Part {
+    rows: PlacedRows,
+    tokens: usize,
     /// For each reach.
     masks: Vec<(usize, Tensor<5>)>,
 }
@@ -34,7 +45,17 @@ impl Recall {
         device: &Device,
         dtype: DType,
     ) -> Result<Self, KernelError> {
-        let (mut rows, mut first, mut store) = (Vec::new(), 0, 0);
+        Self::within([MOST_SCORES, MOST_KEYS], sequences, windows, device, dtype)
+    }
+
+    fn within(
+        most: [usize; 2],
+        sequences: impl IntoIterator<Item = (usize, Vec<usize>)>,
+        windows: impl IntoIterator<Item = Option<usize>>,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, KernelError> {
+        let (mut rows, mut store) = (Vec::new(), 0);
         for (row, (len, keys)) in sequences.into_iter().enumerate() {
             if len > keys.len() {
                 let (what, found) = ("number of new tokens", len as u32);
@@ -42,19 +63,60 @@ impl Recall {
             }
             store = keys.iter().map(|place| place + 1).fold(store, usize::max);
             if len > 0 {
-                rows.push(Row { first, len, keys });
-                first += len;
+                rows.push((len, keys));
             }
         }
-        let rows = Rows::new(rows, STEP);
-        let mut masks: Vec<(usize, Tensor<5>)> = Vec::new();
-        for window in windows {
-            let reach = AttentionOptions { scale: 1.0, window, softcap: None }.reach();
-            if masks.iter().all(|(other, _)| *other != reach) {
-                masks.push((reach, rows.put_mask(reach, device, dtype)));
-            }
+        let mut reaches: Vec<usize> = windows
+            .into_iter()
+            .map(|window| AttentionOptions { scale: 1.0, window, softcap: None }.reach())
+            .collect();
+        reaches.sort_unstable();
+        reaches.dedup();
+        let parts = split(rows, most).into_iter().map(|rows| {
+            let mask = |reach: &usize| (*reach, rows.put_mask(*reach, device, dtype));
+            let masks = reaches.iter().map(mask).collect();
+            Part { tokens: rows.tokens(), rows: rows.put(device), masks }
+        });
+        let parts: Vec<Part> = parts.collect();
+        Ok(Self { tokens: parts.iter().map(|part| part.tokens).sum(), parts, store })
+    }
+}
+
+/// Neighbouring rows together as long as their padded scores and keys fit.
+fn split(rows: Vec<(usize, Vec<usize>)>, [scores, keys]: [usize; 2]) -> Vec<Rows> {
+    let (mut parts, mut part, mut first) = (Vec::new(), Vec::<Row>::new(), 0);
+    let (mut time, mut width) = (0, 0);
+    for (len, places) in rows {
+        let padded = (time.max(len), width.max(places.len()));
+        let count = part.len() + 1;
+        if !part.is_empty() && (count * padded.0 * padded.1 > scores || count * padded.1 > keys) {
+            parts.push(Rows::new(std::mem::take(&mut part), STEP));
+            (first, time, width) = (0, 0, 0);
         }
-        Ok(Self { tokens: rows.tokens(), rows: rows.put(device), store, masks })
+        (time, width) = (time.max(len), width.max(places.len()));
+        part.push(Row { first, len, keys: places });
+        first += len;
+    }
+    if !part.is_empty() {
+        parts.push(Rows::new(part, STEP));
+    }
+    parts
+}
+
+impl Part {
+    fn attend(
+        &self,
+        q: Tensor<3>,
+        keys: &Tensor<3>,
+        values: &Tensor<3>,
+        options: &AttentionOptions,
+    ) -> Result<Tensor<3>, KernelError> {
+        let reach = options.reach();
+        let Some((_, mask)) = self.masks.iter().find(|(other, _)| *other == reach) else {
+            let expected = self.masks.iter().map(|(reach, _)| *reach).collect();
+            return Err(KernelError::Shape { what: "the window", found: vec![reach], expected });
+        };
+        Ok(self.rows.attend(q, keys.clone(), values.clone(), mask.clone(), options))
     }
 }
 
@@ -94,12 +156,16 @@ pub fn recall(
     if n == 0 || heads == 0 {
         return Ok(q);
     }
-    let reach = options.reach();
-    let Some((_, mask)) = seen.masks.iter().find(|(other, _)| *other == reach) else {
-        let expected = seen.masks.iter().map(|(reach, _)| *reach).collect();
-        return Err(KernelError::Shape { what: "the window", found: vec![reach], expected });
-    };
-    Ok(seen.rows.attend(q, keys.clone(), values.clone(), mask.clone(), options))
+    if let [part] = &seen.parts[..] {
+        return part.attend(q, keys, values, options);
+    }
+    let mut start = 0;
+    let parts = seen.parts.iter().map(|part| {
+        let q = q.clone().narrow(0, start, part.tokens);
+        start += part.tokens;
+        part.attend(q, keys, values, options)
+    });
+    Ok(Tensor::cat(parts.collect::<Result<_, _>>()?, 0))
 }
 
 #[cfg(test)]
@@ -127,18 +193,23 @@ mod tests {
             let last: Vec<i64> = last.map(|place| place as i64).collect();
             let count = last.len();
             let last = Tensor::from_data(TensorData::new(last, [count]), &device);
-            let sequences = (0..4).map(|run| (new[run], layout.places(run).collect()));
-            let seen = Recall::new(sequences, [None, Some(4), Some(64)], &device, q.dtype());
             let newest = q.clone().select(0, last);
-            let found = recall(newest, &k, &v, &seen.unwrap(), &options).unwrap();
             let ends = layout.runs().iter().enumerate().flat_map(|(run, _)| {
                 let places = layout.places(run);
                 places.end - new[run]..places.end
             });
             let ends: Vec<i64> = ends.map(|place| place as i64).collect();
             let ends = Tensor::from_data(TensorData::new(ends, [count]), &device);
-            let gap = (found - all.unwrap().select(0, ends)).abs().max().into_scalar::<f32>();
-            assert!(gap < 1e-6, "{window:?}: {gap}");
+            let all = all.unwrap().select(0, ends);
+            // Together, in two parts by either limit, each row alone.
+            for most in [[MOST_SCORES, MOST_KEYS], [450, 1_000], [1_000, 150], [1, 1]] {
+                let sequences = (0..4).map(|run| (new[run], layout.places(run).collect()));
+                let windows = [None, Some(4), Some(64)];
+                let seen = Recall::within(most, sequences, windows, &device, q.dtype()).unwrap();
+                let found = recall(newest.clone(), &k, &v, &seen, &options).unwrap();
+                let gap = (found - all.clone()).abs().max().into_scalar::<f32>();
+                assert!(gap < 1e-6, "{window:?}, {most:?}: {gap}");
+            }
         }
     }
 
