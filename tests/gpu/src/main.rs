@@ -10,11 +10,13 @@ mod kernels;
 mod models;
 mod rollout;
 mod sampling;
+mod speed;
 mod tally;
 mod training;
 
 use clap::Parser;
 use device::Api;
+use speed::{Format, Shape};
 use std::process::ExitCode;
 use tally::Tally;
 
@@ -24,10 +26,17 @@ struct Args {
     /// How the GPU is reached.
     #[arg(long, value_enum, default_value_t = Api::Wgpu)]
     device: Api,
+    /// Measures how fast a network of this shape trains and decodes, and checks nothing.
+    #[arg(long, value_enum)]
+    speed: Option<Shape>,
+    /// The number format of its weights.
+    #[arg(long, value_enum, default_value_t = Format::F32)]
+    format: Format,
 }
 
 fn main() -> ExitCode {
-    let device = match device::open(Args::parse().device) {
+    let args = Args::parse();
+    let device = match device::open(args.device) {
         Ok((device, name)) => {
             println!("on {name}");
             device
@@ -41,6 +50,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(shape) = args.speed {
+        return match speed::run(&device, shape, args.format) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let models = match models::all() {
         Ok(models) => models,
         Err(error) => {
