@@ -1,6 +1,9 @@
 //! How fast a GPU trains and decodes: tokens per second of networks with random weights. Build with
 //! `CARGO_PROFILE_RELEASE_OPT_LEVEL=3`; the checks don't need it.
 
+#[path = "../../../benches/common/shape.rs"]
+mod shape;
+
 use clap::ValueEnum;
 use refire::burn::tensor::Device;
 use refire::core::{BoxError, Flow, Needs, Prompt, Request, RolloutEngine, SamplingParams};
@@ -36,17 +39,16 @@ const REPEATS: usize = 5;
 
 impl Shape {
     fn config(self) -> Result<ModelConfig, BoxError> {
-        let [hidden, inner, layers, heads, kv, vocab] = match self {
-            Self::Tiny => [64, 96, 2, 4, 2, 512],
-            Self::Smollm2 => [576, 1536, 30, 9, 3, 49_152],
-            Self::Qwen => [1536, 8960, 28, 12, 2, 151_936],
+        let (family, [hidden, inner, layers, heads, kv, vocab]) = match self {
+            Self::Tiny => ("llama", [64, 96, 2, 4, 2, 512]),
+            Self::Smollm2 => return Ok(shape::smollm2()?),
+            Self::Qwen => ("qwen2", [1536, 8960, 28, 12, 2, 151_936]),
         };
-        let family = if self == Self::Qwen { "qwen2" } else { "llama" };
         let raw: Value = json!({
             "model_type": family, "hidden_size": hidden, "intermediate_size": inner,
             "num_hidden_layers": layers, "num_attention_heads": heads,
-            "num_key_value_heads": kv, "vocab_size": vocab, "max_position_embeddings": 4096,
-            "rms_norm_eps": 1e-6, "rope_theta": 100000.0, "tie_word_embeddings": true,
+            "num_key_value_heads": kv, "vocab_size": vocab, "max_position_embeddings": 2048,
+            "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "tie_word_embeddings": true,
         });
         let raw = raw.as_object().cloned().unwrap_or_default();
         Ok(ModelConfig::from_map(raw, Path::new("shape"))?)

@@ -3,6 +3,7 @@
 use super::cache::{Own, PrefixKind};
 use super::check::{FOREIGN, check};
 use super::store::{Store, Ticket, lock};
+use super::turns::Turns;
 use super::{Decode, KvCache, KvPrefix, Work};
 use crate::decoder::{EmbeddingEdit, Packed};
 use crate::nn::{Memory, Positions, Seen, Span};
@@ -64,8 +65,7 @@ impl DeviceDecoder {
     }
 
     pub(super) fn supports(config: &ModelConfig) -> bool {
-        let longest = config.max_position_embeddings;
-        config.ropes().0.iter().all(|rope| rope.border().is_none_or(|border| border >= longest))
+        !Turns::new(&config.ropes().0, config).has_border()
     }
 
     /// The sequence's own ticket, and its prefix's.
@@ -112,7 +112,9 @@ impl DeviceDecoder {
     fn forget(&self, work: &[Work<'_>], lengths: &[usize]) {
         for (item, length) in work.iter().zip(lengths) {
             if let Ok((own, _)) = self.tickets(item.cache) {
-                lock(&self.store).truncate(own, length - item.cache.prefix_len());
+                // Looks into the store itself.
+                let before = item.cache.prefix_len();
+                lock(&self.store).truncate(own, length - before);
             }
         }
     }
@@ -140,13 +142,7 @@ impl DeviceDecoder {
         });
         let ends = TensorData::new(ends.collect::<Vec<_>>(), [spans.len()]);
         let ends: Tensor<1, Int> = Tensor::from_data(ends, &self.device);
-        let hidden = hidden.select(0, ends);
-        let logits = decoder.head().logits(decoder.head_input(hidden.clone()));
-        let logits = match &decoder.copilot {
-            Some(copilot) => copilot.rectify(logits, hidden),
-            None => logits,
-        };
-        host_values("logits", logits)
+        host_values("logits", decoder.logits_of(hidden.select(0, ends)))
     }
 }
 
@@ -209,5 +205,33 @@ impl Memory for Step {
             return Err(KernelError::Shape { what, found, expected: Vec::new() });
         };
         recall(q, &keys, &values, &self.seen, options)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::TinyLlama;
+
+    /// A device that fails in the middle of a step, as far as the store can tell.
+    #[test]
+    fn a_failed_step_is_forgotten_behind_a_prefix_too() {
+        let decoder = Decoder::init(&TinyLlama::default().config(), 0, &Device::flex());
+        let device = DeviceDecoder::new(&decoder).unwrap();
+        let mut logits = vec![0.0; device.vocab()];
+        let mut prompt = device.cache(None, 3);
+        let work = Work { tokens: &[1, 2, 3], cache: &mut prompt, logits: &mut logits };
+        device.forward(&mut [work]).unwrap();
+        let mut cache = device.cache(prompt.into_prefix(), 4);
+        let mut step = |tokens: &[u32]| {
+            device.forward(&mut [Work { tokens, cache: &mut cache, logits: &mut logits }])
+        };
+        step(&[4]).unwrap();
+        let kept = std::mem::take(&mut lock(&device.store).layers);
+        let error = step(&[5]).unwrap_err().to_string();
+        assert!(error.contains("the store of a layer"), "{error}");
+        lock(&device.store).layers = kept;
+        step(&[5]).unwrap();
+        assert_eq!(cache.len(), 5);
     }
 }

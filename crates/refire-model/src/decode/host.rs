@@ -161,6 +161,10 @@ impl Decode for HostDecoder {
         if work.is_empty() {
             return Ok(());
         }
+        // Before any cache is touched.
+        if work.iter_mut().any(|item| item.cache.blocks().is_none()) {
+            return Err(FOREIGN);
+        }
         let again = match self.turns.has_border() {
             true => self.start_again(work),
             false => work.iter().map(|_| None).collect(),

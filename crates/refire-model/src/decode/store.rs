@@ -12,7 +12,7 @@ const STEP: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Store {
     /// Keys and values of each layer, `[room, kv_heads, d]`; `None` while one is being written.
-    layers: Vec<Option<[Tensor<3>; 2]>>,
+    pub(super) layers: Vec<Option<[Tensor<3>; 2]>>,
     room: usize,
     /// Where the next token goes.
     end: usize,
@@ -68,15 +68,16 @@ impl Store {
         let indices = TensorData::new(live, [kept]);
         let indices: Tensor<1, Int> = Tensor::from_data(indices, &self.make.device);
         let free = self.make.zeros(self.room - kept);
-        for layer in &mut self.layers {
-            // One layer at a time holds its tensors twice.
-            *layer = layer.take().map(|pair| {
-                pair.map(|x| match kept {
-                    0 => free.clone(),
-                    _ => Tensor::cat(vec![x.select(0, indices.clone()), free.clone()], 0),
-                })
-            });
-        }
+        // Taken out, so that a device that fails leaves no layer that others don't fit; one layer at
+        // a time holds its tensors twice.
+        let layers = std::mem::take(&mut self.layers).into_iter().map(|layer| {
+            let moved = |x: Tensor<3>| match kept {
+                0 => free.clone(),
+                _ => Tensor::cat(vec![x.select(0, indices.clone()), free.clone()], 0),
+            };
+            layer.map(|pair| pair.map(moved))
+        });
+        self.layers = layers.collect();
         for (new, place) in self.places.values_mut().flatten().enumerate() {
             *place = new;
         }
@@ -154,7 +155,7 @@ impl Drop for Ticket {
     }
 }
 
-/// What a panic elsewhere left is whole: a layer that was being written is missing.
+/// Also after a panic: what was being written is missing then, and says so where it is read.
 pub(super) fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -211,12 +211,16 @@ impl Decoder {
     /// # Errors
     /// As for [`hidden`](Self::hidden).
     pub fn logits(&self, tokens: &[u32]) -> Result<Tensor<2>, ModelError> {
-        let hidden = self.hidden(&Rows::new(vec![tokens.to_vec()]))?;
+        Ok(self.logits_of(self.hidden(&Rows::new(vec![tokens.to_vec()]))?))
+    }
+
+    /// Hidden states `[n, hidden]` to logits `[n, vocab]`, rectified if there is a copilot.
+    pub(crate) fn logits_of(&self, hidden: Tensor<2>) -> Tensor<2> {
         let logits = self.head().logits(self.head_input(hidden.clone()));
-        Ok(match &self.copilot {
+        match &self.copilot {
             Some(copilot) => copilot.rectify(logits, hidden),
             None => logits,
-        })
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A filter by number as a search tree.
 //!
-//! The kernel asks a new filter about every call there is, to remember which are always allowed: a
-//! list costs it a third of a millisecond, a tree a tenth of that.
+//! The kernel asks a new filter about every call there is, to remember which are always allowed:
+//! hundreds of steps through a list for each, seven or eight down a tree.
 
 use std::collections::BTreeMap;
 
