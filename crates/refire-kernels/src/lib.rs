@@ -45,6 +45,8 @@ mod adamw;
 mod adamw_master;
 mod attention;
 pub mod check;
+#[cfg(feature = "cube")]
+mod cube;
 mod error;
 #[cfg(feature = "flex")]
 mod flex;
@@ -53,6 +55,8 @@ mod gated;
 mod linear;
 mod logits;
 mod norm;
+#[cfg(any(feature = "flex", feature = "cube"))]
+mod op;
 mod rotary;
 mod rows;
 mod seed;

@@ -26,6 +26,9 @@ struct Args {
     /// How the GPU is reached.
     #[arg(long, value_enum, default_value_t = Api::Wgpu)]
     device: Api,
+    /// Makes the checks whose names contain this.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Measures how fast a network of this shape trains and decodes, and checks nothing.
     #[arg(long, value_enum)]
     speed: Option<Shape>,
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut tally = Tally::default();
+    let mut tally = Tally::of(args.only);
     kernels::run(&mut tally, &device);
     for (name, config) in models {
         forward::run(&mut tally, &device, name, &config);

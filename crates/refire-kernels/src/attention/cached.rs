@@ -4,6 +4,7 @@ use super::rows::{PlacedRows, Row, Rows};
 use super::{AttentionOptions, shape};
 use crate::KernelError;
 use burn::tensor::{DType, Device, Tensor};
+use std::sync::OnceLock;
 
 /// Keys are padded to a multiple of this: devices that tune a product for its shape meet few.
 const STEP: usize = 64;
@@ -17,10 +18,21 @@ const MOST_KEYS: usize = 1 << 18;
 /// Made once for a step of decoding and read by every layer.
 #[derive(Debug, Clone)]
 pub struct Recall {
-    parts: Vec<Part>,
+    /// Of each sequence that has new tokens: their number, and where all its tokens lie.
+    rows: Vec<(usize, Vec<usize>)>,
+    reaches: Vec<usize>,
     tokens: usize,
     /// Tokens that the store must have.
     store: usize,
+    device: Device,
+    dtype: DType,
+    /// Scores and keys in memory at once.
+    most: [usize; 2],
+    /// What the composition reads, made when it is first asked for.
+    parts: OnceLock<Vec<Part>>,
+    /// What kernels read, where the device has some.
+    #[cfg(feature = "cube")]
+    map: Option<crate::cube::Map>,
 }
 
 /// Neighbouring rows, padded alike.
@@ -28,8 +40,8 @@ pub struct Recall {
 struct Part {
     rows: PlacedRows,
     tokens: usize,
-    /// For each reach.
-    masks: Vec<(usize, Tensor<5>)>,
+    /// One for each reach.
+    masks: Vec<Tensor<5>>,
 }
 
 impl Recall {
@@ -72,29 +84,63 @@ impl Recall {
             .collect();
         reaches.sort_unstable();
         reaches.dedup();
-        let parts = split(rows, most).into_iter().map(|rows| {
-            let mask = |reach: &usize| (*reach, rows.put_mask(*reach, device, dtype));
-            let masks = reaches.iter().map(mask).collect();
-            Part { tokens: rows.tokens(), rows: rows.put(device), masks }
-        });
-        let parts: Vec<Part> = parts.collect();
-        Ok(Self { tokens: parts.iter().map(|part| part.tokens).sum(), parts, store })
+        let tokens = rows.iter().map(|(len, _)| len).sum();
+        #[cfg(feature = "cube")]
+        let map = {
+            let sequences = rows.iter().scan(0, |first, (len, keys)| {
+                *first += len;
+                Some((*first - len, *len, &keys[..]))
+            });
+            crate::cube::Map::newest(sequences, device)
+        };
+        Ok(Self {
+            rows,
+            reaches,
+            tokens,
+            store,
+            device: device.clone(),
+            dtype,
+            most,
+            parts: OnceLock::new(),
+            #[cfg(feature = "cube")]
+            map,
+        })
+    }
+
+    /// Which of the reaches it was made for this is.
+    fn index_of(&self, reach: usize) -> Result<usize, KernelError> {
+        let index = self.reaches.iter().position(|other| *other == reach);
+        index.ok_or_else(|| {
+            let expected = self.reaches.clone();
+            KernelError::Shape { what: "the window", found: vec![reach], expected }
+        })
+    }
+
+    fn parts(&self) -> &[Part] {
+        self.parts.get_or_init(|| {
+            let parts = split(&self.rows, self.most).into_iter().map(|rows| {
+                let mask = |reach: &usize| rows.put_mask(*reach, &self.device, self.dtype);
+                let masks = self.reaches.iter().map(mask).collect();
+                Part { tokens: rows.tokens(), rows: rows.put(&self.device), masks }
+            });
+            parts.collect()
+        })
     }
 }
 
 /// Neighbouring rows together as long as their padded scores and keys fit.
-fn split(rows: Vec<(usize, Vec<usize>)>, [scores, keys]: [usize; 2]) -> Vec<Rows> {
+fn split(rows: &[(usize, Vec<usize>)], [scores, keys]: [usize; 2]) -> Vec<Rows> {
     let (mut parts, mut part, mut first) = (Vec::new(), Vec::<Row>::new(), 0);
     let (mut time, mut width) = (0, 0);
     for (len, places) in rows {
-        let padded = (time.max(len), width.max(places.len()));
+        let padded = (time.max(*len), width.max(places.len()));
         let count = part.len() + 1;
         if !part.is_empty() && (count * padded.0 * padded.1 > scores || count * padded.1 > keys) {
             parts.push(Rows::new(std::mem::take(&mut part), STEP));
             (first, time, width) = (0, 0, 0);
         }
-        (time, width) = (time.max(len), width.max(places.len()));
-        part.push(Row { first, len, keys: places });
+        (time, width) = (time.max(*len), width.max(places.len()));
+        part.push(Row { first, len: *len, keys: places.clone() });
         first += len;
     }
     if !part.is_empty() {
@@ -103,26 +149,10 @@ fn split(rows: Vec<(usize, Vec<usize>)>, [scores, keys]: [usize; 2]) -> Vec<Rows
     parts
 }
 
-impl Part {
-    fn attend(
-        &self,
-        q: Tensor<3>,
-        keys: &Tensor<3>,
-        values: &Tensor<3>,
-        options: &AttentionOptions,
-    ) -> Result<Tensor<3>, KernelError> {
-        let reach = options.reach();
-        let Some((_, mask)) = self.masks.iter().find(|(other, _)| *other == reach) else {
-            let expected = self.masks.iter().map(|(reach, _)| *reach).collect();
-            return Err(KernelError::Shape { what: "the window", found: vec![reach], expected });
-        };
-        Ok(self.rows.attend(q, keys.clone(), values.clone(), mask.clone(), options))
-    }
-}
-
 /// [`attention`](crate::attention) of new tokens `q` `[n, heads, d]` to what a store remembers,
-/// `keys` and `values` `[places, kv_heads, d]`, the new tokens included. Without gradient in mind:
-/// what is remembered is read by place, composed of burn's operations on every device.
+/// `keys` and `values` `[places, kv_heads, d]`, the new tokens included. Without gradient in mind.
+/// What is remembered is read by place: by a kernel on GPUs, by the composition, which copies it
+/// into padded rows, elsewhere.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -156,16 +186,26 @@ pub fn recall(
     if n == 0 || heads == 0 {
         return Ok(q);
     }
-    if let [part] = &seen.parts[..] {
-        return part.attend(q, keys, values, options);
+    let reach = seen.index_of(options.reach())?;
+    #[cfg(feature = "cube")]
+    if let Some(map) = &seen.map
+        && let Some(y) = crate::cube::recall(&q, keys, values, map, options)
+    {
+        return Ok(y);
+    }
+    let attend = |q: Tensor<3>, part: &Part| {
+        part.rows.attend(q, keys.clone(), values.clone(), part.masks[reach].clone(), options)
+    };
+    if let [part] = seen.parts() {
+        return Ok(attend(q, part));
     }
     let mut start = 0;
-    let parts = seen.parts.iter().map(|part| {
+    let parts = seen.parts().iter().map(|part| {
         let q = q.clone().narrow(0, start, part.tokens);
         start += part.tokens;
-        part.attend(q, keys, values, options)
+        attend(q, part)
     });
-    Ok(Tensor::cat(parts.collect::<Result<_, _>>()?, 0))
+    Ok(Tensor::cat(parts.collect(), 0))
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub struct Layout {
     pub(crate) blocks: Vec<Block>,
     /// Blocks of each run.
     ranges: Vec<Range<usize>>,
+    #[cfg(feature = "cube")]
+    placed: super::placed::Placed,
 }
 
 /// Some neighbouring tokens of one run.
@@ -85,20 +87,23 @@ impl Layout {
             }));
             ranges.push(first..blocks.len());
         }
-        Ok(Self { runs, starts, positions, followers, blocks, ranges })
+        Ok(Self {
+            runs,
+            starts,
+            positions,
+            followers,
+            blocks,
+            ranges,
+            #[cfg(feature = "cube")]
+            placed: Default::default(),
+        })
     }
 
     /// Rows of these lengths, none of which sees another.
     pub fn rows(lengths: impl IntoIterator<Item = usize>) -> Self {
         let runs = lengths.into_iter().map(|len| Run { len, parent: None });
         // Without parents there is nothing to be wrong.
-        Self::new(runs.collect()).unwrap_or_else(|_| Self::empty())
-    }
-
-    fn empty() -> Self {
-        let (runs, starts, positions) = (Vec::new(), vec![0], Vec::new());
-        let (followers, blocks, ranges) = (Vec::new(), Vec::new(), Vec::new());
-        Self { runs, starts, positions, followers, blocks, ranges }
+        Self::new(runs.collect()).unwrap_or_else(|_| unreachable!("runs without parents"))
     }
 
     /// Number of tokens of all runs.
@@ -127,6 +132,12 @@ impl Layout {
         runs.flat_map(|(run, position)| *position..*position + run.len)
     }
 
+    /// The same as kernels of a device read it, made once for each device.
+    #[cfg(feature = "cube")]
+    pub(crate) fn map(&self, device: &burn::tensor::Device) -> Option<crate::cube::Map> {
+        self.placed.on(device, || crate::cube::Map::of(self, device))
+    }
+
     /// A run and those it continues, the first of them first.
     pub(crate) fn chain(&self, run: usize) -> Vec<usize> {
         let mut chain = vec![run];
@@ -140,7 +151,7 @@ impl Layout {
     }
 
     /// Blocks that tokens of a block see, in the order of positions.
-    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "flex", feature = "cube")), allow(dead_code))]
     pub(crate) fn seen_from(&self, block: usize) -> impl Iterator<Item = usize> + '_ {
         let run = self.blocks[block].run;
         let above = self.chain(run).into_iter().filter(move |other| *other != run);
@@ -148,7 +159,7 @@ impl Layout {
     }
 
     /// Blocks whose tokens see tokens of a block.
-    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "flex", feature = "cube")), allow(dead_code))]
     pub(crate) fn seeing(&self, block: usize) -> impl Iterator<Item = usize> + '_ {
         let run = self.blocks[block].run;
         let below = self.followers[run].iter().flat_map(|other| self.ranges[*other].clone());

@@ -2,11 +2,13 @@
 
 mod cached;
 mod layout;
+#[cfg(feature = "cube")]
+mod placed;
 mod plain;
 mod rows;
 
 pub use cached::{Recall, recall};
-#[cfg_attr(not(feature = "flex"), allow(unused_imports))]
+#[cfg_attr(not(any(feature = "flex", feature = "cube")), allow(unused_imports))]
 pub(crate) use layout::{BLOCK, Block};
 pub use layout::{Layout, Run};
 
@@ -73,6 +75,11 @@ pub fn attention(
     check(&q, &k, &v, layout)?;
     #[cfg(feature = "flex")]
     let (q, k, v) = match crate::flex::attention(q, k, v, layout, options) {
+        Ok(y) => return Ok(y),
+        Err(inputs) => inputs,
+    };
+    #[cfg(feature = "cube")]
+    let (q, k, v) = match crate::cube::attention(q, k, v, layout, options) {
         Ok(y) => return Ok(y),
         Err(inputs) => inputs,
     };

@@ -1,6 +1,7 @@
 use super::PART;
 use super::op::{Op, Operand, apply, like, readable};
 use crate::functions::{CUBIC, ROOT, gelu_tanh, sigmoid, silu, tanh};
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::Arch;
@@ -66,7 +67,7 @@ pub(crate) fn gated<const D: usize, A: Activation>(
 #[derive(Debug, Clone)]
 struct Gated<A>(A);
 
-impl<A: Activation> Op<2> for Gated<A> {
+impl<A: Activation> Op<Flex, 2> for Gated<A> {
     type Saved = [FlexTensor; 2];
 
     fn forward(&self, [gate, up]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {

@@ -23,7 +23,7 @@ pub(super) fn transposed(tensor: FlexTensor) -> FlexTensor {
     Flex::float_swap_dims(tensor, 0, 1)
 }
 
-impl Op<2> for Linear {
+impl Op<Flex, 2> for Linear {
     type Saved = [FlexTensor; 2];
 
     fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {

@@ -1,5 +1,6 @@
 use super::op::{Op, Operand, apply, like, readable, tensor};
 use crate::sums::{dot, sum_of_squares};
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::Arch;
@@ -37,7 +38,7 @@ struct Norm {
     width: usize,
 }
 
-impl Op<2> for Norm {
+impl Op<Flex, 2> for Norm {
     type Saved = [FlexTensor; 2];
 
     fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {

@@ -39,7 +39,7 @@ struct Rotate {
     d: usize,
 }
 
-impl Op<1> for Rotate {
+impl Op<Flex, 1> for Rotate {
     type Saved = ();
 
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {

@@ -21,7 +21,7 @@ pub(crate) fn seed(y: Tensor<2>, grad: Tensor<2>) -> Result<Tensor<1>, (Tensor<2
 #[derive(Debug, Clone)]
 struct Seed(FlexTensor);
 
-impl Op<1> for Seed {
+impl Op<Flex, 1> for Seed {
     type Saved = ();
 
     fn forward(&self, _: [FlexTensor; 1]) -> (FlexTensor, ()) {

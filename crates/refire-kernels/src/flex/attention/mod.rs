@@ -6,6 +6,7 @@ mod problem;
 
 use super::op::{Op, Operand, apply, readable, tensor};
 use crate::{AttentionOptions, Layout};
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use problem::Problem;
@@ -50,7 +51,7 @@ struct Saved {
     log_sums: Arc<Vec<f32>>,
 }
 
-impl Op<3> for Attention {
+impl Op<Flex, 3> for Attention {
     type Saved = Saved;
 
     fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Saved) {
