@@ -59,6 +59,12 @@ pub fn adamw(
         Ok(updated) => return updated,
         Err(inputs) => inputs,
     };
+    #[cfg(feature = "cube")]
+    let [weight, grad, mean, square] = match crate::cube::adamw(step, [weight, grad, mean, square])
+    {
+        Ok(updated) => return updated,
+        Err(inputs) => inputs,
+    };
     let grad = if step.grad_scale == 1.0 { grad } else { grad * step.grad_scale };
     let mean = mean * step.beta1 + grad.clone() * (1.0 - step.beta1);
     let square = square * step.beta2 + grad.clone() * grad * (1.0 - step.beta2);

@@ -19,6 +19,11 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
         Ok(y) => return y,
         Err(inputs) => inputs,
     };
+    #[cfg(feature = "cube")]
+    let (gate, up) = match crate::cube::gated(crate::cube::Activation::Silu, gate, up) {
+        Ok(y) => return y,
+        Err(inputs) => inputs,
+    };
     plain_swiglu(gate, up)
 }
 
@@ -57,6 +62,11 @@ pub fn plain_swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D>
 pub fn geglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     let (gate, up) = match crate::flex::gated(crate::flex::GeluTanh, gate, up) {
+        Ok(y) => return y,
+        Err(inputs) => inputs,
+    };
+    #[cfg(feature = "cube")]
+    let (gate, up) = match crate::cube::gated(crate::cube::Activation::GeluTanh, gate, up) {
         Ok(y) => return y,
         Err(inputs) => inputs,
     };

@@ -60,6 +60,10 @@ impl<'a> LogitRows<'a> {
         if let Some((log_sums, stats)) = crate::flex::logit_stats(&logits, labels, &inverse) {
             return Self { logits, labels, inverse, log_sums, known: Some(stats) };
         }
+        #[cfg(feature = "cube")]
+        if let Some((log_sums, stats)) = crate::cube::logit_stats(&logits, labels, &inverse) {
+            return Self { logits, labels, inverse, log_sums, known: Some(stats) };
+        }
         if n == 0 {
             let log_sums = Tensor::zeros([0], (&logits.device(), logits.dtype()));
             return Self { logits, labels, inverse, log_sums, known: None };
@@ -140,6 +144,12 @@ impl<'a> LogitRows<'a> {
         #[cfg(feature = "flex")]
         let logits =
             match crate::flex::logit_grads(logits, labels, &inverse, &log_sums, &coefficients) {
+                Ok(grads) => return grads,
+                Err(logits) => logits,
+            };
+        #[cfg(feature = "cube")]
+        let logits =
+            match crate::cube::logit_grads(logits, labels, &inverse, &log_sums, &coefficients) {
                 Ok(grads) => return grads,
                 Err(logits) => logits,
             };

@@ -21,6 +21,11 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: bool) -> Tens
         Ok(y) => return y,
         Err(inputs) => inputs,
     };
+    #[cfg(feature = "cube")]
+    let (x, weight) = match crate::cube::rms_norm(x, weight, eps, offset) {
+        Ok(y) => return y,
+        Err(inputs) => inputs,
+    };
     plain(x, weight, eps, offset)
 }
 

@@ -46,6 +46,11 @@ pub fn rope(x: Tensor<3>, turns: &Turns) -> Tensor<3> {
         Ok(y) => return y,
         Err(x) => x,
     };
+    #[cfg(feature = "cube")]
+    let x = match crate::cube::rope(x, turns) {
+        Ok(y) => return y,
+        Err(x) => x,
+    };
     plain(x, turns)
 }
 

@@ -1,7 +1,9 @@
 //! Tensors as launches take them.
 
+use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_elem_type;
 use burn::tensor::DType;
+use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -17,6 +19,11 @@ pub(super) fn whole<const N: usize>(inputs: Vec<CubeTensor>) -> [CubeTensor; N] 
     inputs.try_into().unwrap_or_else(|_| unreachable!("{count} inputs instead of {N}"))
 }
 
+/// The tensor itself where nobody else holds it, else a copy: something to write to.
+pub(super) fn owned(tensor: CubeTensor) -> CubeTensor {
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
+
 /// Memory beside a tensor, not written yet.
 pub(super) fn empty(beside: &CubeTensor, shape: &[usize], dtype: DType) -> CubeTensor {
     let (client, device) = (beside.client.clone(), beside.device.clone());
@@ -26,6 +33,24 @@ pub(super) fn empty(beside: &CubeTensor, shape: &[usize], dtype: DType) -> CubeT
 /// A number format as kernels are told it.
 pub(super) fn format(dtype: DType) -> ElemType {
     dtype_to_elem_type(dtype)
+}
+
+/// Whether kernels read numbers of this format; they compute in 32 bits.
+pub(super) fn readable(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F16 | DType::BF16)
+}
+
+/// One cube for each row; those past the last have nothing to do.
+pub(super) fn row_cubes(rows: usize) -> CubeCount {
+    const MOST: usize = 65_535;
+    CubeCount::Static(rows.min(MOST) as u32, rows.div_ceil(MOST) as u32, 1)
+}
+
+/// One unit for each number of a tensor, and their count.
+pub(super) fn each(tensor: &CubeTensor) -> (CubeCount, CubeDim, u32) {
+    let total = tensor.shape().num_elements();
+    let dim = CubeDim::new_1d(256);
+    (calculate_cube_count_elemwise(&tensor.client, total, dim), dim, total as u32)
 }
 
 /// A tensor's memory as an argument.

@@ -41,7 +41,9 @@ impl Activation for GeluTanh {
     #[inline(always)]
     fn both(x: f32) -> (f32, f32) {
         let t = tanh(ROOT * (x + CUBIC * x * x * x));
-        let inner = ROOT * (1.0 + 3.0 * CUBIC * x * x);
+        // Where the tail has ended its factor doesn't matter, as long as it is a number.
+        let near = x.clamp(-1e3, 1e3);
+        let inner = ROOT * (1.0 + 3.0 * CUBIC * near * near);
         (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner)
     }
 }
@@ -115,5 +117,18 @@ impl<A: Activation> Op<Flex, 2> for Gated<A> {
             });
         });
         [Some(gate), Some(up)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_of_extreme_numbers_are_numbers() {
+        for x in [3e4, 1e20, f32::MAX] {
+            assert_eq!([Silu::both(x).1, GeluTanh::both(x).1], [1.0; 2], "{x}");
+            assert_eq!([Silu::both(-x).1, GeluTanh::both(-x).1], [0.0; 2], "-{x}");
+        }
     }
 }
