@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Have the types checked and nothing run: needs no GPU, and for CUDA no LLVM.
     #[arg(long)]
     types_only: bool,
+    /// With burn's fusion of operations.
+    #[arg(long)]
+    fusion: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -47,6 +50,9 @@ pub(crate) fn run(metadata: &Metadata, options: &Options) -> Result<(), Error> {
     let verb = if options.types_only { "check" } else { "run" };
     let package = [verb, "--release", "--manifest-path", manifest, "--no-default-features"];
     let mut check = cargo(package.into_iter().chain(["--features", device]));
+    if options.fusion {
+        check.args(["--features", "fusion"]);
+    }
     match options.types_only {
         // As on docs.rs, where nothing is linked: CUDA's compiler does without its download.
         true => check.env("DOCS_RS", "1"),

@@ -22,14 +22,16 @@
 //! With the feature `flex` (CPU), 32-bit tensors on that backend take a kernel, and those in half
 //! precision one of [`adamw_master`] and [`square_sum`]: several threads,
 //! vectors as wide as the machine has, nothing kept for the backward pass that can be made again
-//! cheaply. Every other tensor takes the same operation composed of burn's own: the choice is made
-//! at run time, by the tensor, and never fails. Results don't depend on the number of threads.
+//! cheaply. Results don't depend on the number of threads.
 //!
-//! The feature `cube` stands for burn's backends on CubeCL (wgpu, Vulkan, CUDA) and adds no code
-//! today: there are no kernels of ours for them. Their tensors take the composition with the feature
-//! and without it, and burn's own fusion, where its backend has it on, joins neighbouring
-//! elementwise operations; attention is padded there, with all its scores. Which of burn's backends
-//! is compiled in is said by burn's features.
+//! With the feature `wgpu` or `cuda`, which also compile in burn's backend, tensors on a GPU take
+//! kernels written in CubeCL: [`attention`] and [`recall`] (heads of up to 256 numbers, a multiple
+//! of 4), [`swiglu`] and [`geglu`], [`rms_norm`] and [`rope`] in 32 bits and in half precision,
+//! which they widen; [`LogitRows`] and [`adamw`] in 32 bits. They are the same source for every
+//! GPU, add up in a fixed order, and hold with burn's `fusion` and without it.
+//!
+//! Every other tensor takes the same operation composed of burn's own: the choice is made at run
+//! time, by the tensor, and never fails.
 //!
 //! # What doesn't fit
 //!

@@ -188,8 +188,7 @@ fn remembered(device: &Device) -> Result<Named, BoxError> {
             for (window, softcap) in [(None, None), (Some(33), Some(3.0))] {
                 let options = AttentionOptions { scale: 0.3, window, softcap };
                 let sequences = new.iter().zip(lengths).enumerate();
-                let sequences =
-                    sequences.map(|(i, (new, len))| (*new, scattered(len, 2 * i + 1)));
+                let sequences = sequences.map(|(i, (new, len))| (*new, scattered(len, 2 * i + 1)));
                 let seen = Recall::new(sequences, [window], device, DType::F32)?;
                 let y = recall(q.clone(), &keys, &values, &seen, &options)?;
                 note(&mut named, &format!("{heads} {kv} {d}, {index}, {window:?}"), y)?;
@@ -259,7 +258,8 @@ fn rotation(device: &Device) -> Result<Named, BoxError> {
 fn logit_rows(device: &Device) -> Result<Named, BoxError> {
     let mut named = Named::new();
     // Rows and labels; the last has logits far apart.
-    for (n, vocab, spread) in [(5, 41, 6.0), (1, 2, 1.0), (65, 1003, 6.0), (3, 3, 6.0), (7, 257, 400.0)]
+    for (n, vocab, spread) in
+        [(5, 41, 6.0), (1, 2, 1.0), (65, 1003, 6.0), (3, 3, 6.0), (7, 257, 400.0)]
     {
         let labels: Vec<u32> = (0..n).map(|row| (row * 37 % vocab) as u32).collect();
         let temperature: Vec<f32> = (0..n).map(|row| 0.7 + 0.1 * (row % 7) as f32).collect();
@@ -279,12 +279,8 @@ fn logit_rows(device: &Device) -> Result<Named, BoxError> {
         };
         note("gradient of all", rows.backward(all).flatten(0, 1))?;
         let rows = LogitRows::new(logits.clone(), &labels, &temperature);
-        let one = LogitStats {
-            logprobs: column(2),
-            entropy: None,
-            sum_sq: None,
-            mean_logprob: None,
-        };
+        let one =
+            LogitStats { logprobs: column(2), entropy: None, sum_sq: None, mean_logprob: None };
         note("gradient of one", rows.backward(one).flatten(0, 1))?;
         // What a kernel writes to is nobody else's.
         note("the logits", logits.flatten(0, 1))?;

@@ -42,10 +42,10 @@ impl AttentionOptions {
 /// s_ij = cap(scale q_i k_j)      p_ij = softmax over the j that i sees      o_i = sum_j p_ij v_j
 /// ```
 ///
-/// The layout says who sees whom. The kernel works in blocks with a running maximum and sum
-/// (FlashAttention, Dao et al., arXiv 2205.14135) and keeps its inputs, its result and one number
-/// for each query: memory grows linearly with tokens. The composition of burn's operations pads
-/// rows to the longest one.
+/// The layout says who sees whom. Kernels, on the CPU and on GPUs, work in blocks with a running
+/// maximum and sum (FlashAttention, Dao et al., arXiv 2205.14135) and keep their inputs, the result
+/// and one number for each query: memory grows linearly with tokens. The composition of burn's
+/// operations pads rows to the longest one.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

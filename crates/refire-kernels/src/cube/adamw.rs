@@ -12,10 +12,7 @@ use cubecl::prelude::*;
 type Updated = (Tensor<1>, [Tensor<1>; 2]);
 
 /// Weight and moments of weight, gradient and moments; all back where kernels can't read them.
-pub(crate) fn adamw(
-    step: &AdamWStep,
-    inputs: [Tensor<1>; 4],
-) -> Result<Updated, [Tensor<1>; 4]> {
+pub(crate) fn adamw(step: &AdamWStep, inputs: [Tensor<1>; 4]) -> Result<Updated, [Tensor<1>; 4]> {
     let here = |x: &Tensor<1>| x.clone().try_into_primitive::<Cube>().is_ok();
     let fits = |x: &Tensor<1>| x.dtype() == DType::F32 && x.dims()[0] > 0 && here(x);
     if !inputs.iter().all(fits) {

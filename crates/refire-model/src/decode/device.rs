@@ -14,13 +14,13 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use refire_kernels::{AttentionOptions, KernelError, Recall, recall};
 use std::sync::{Arc, Mutex};
 
-/// Generates on the device that a decoder's weights are on, of burn's operations: what a GPU is for.
+/// Generates on the device that a decoder's weights are on: what a GPU is for.
 /// On a CPU, [`HostDecoder`](super::HostDecoder) is many times as fast.
 ///
 /// Keys and values of all sequences lie in one store on the device, `[tokens, kv_heads, d]` for each
-/// layer, a shared prefix once. Each step reads them by place, padded to the longest sequence of
-/// the call. The store has room for at least twice the tokens in use. Logits are read back at every
-/// step.
+/// layer, a shared prefix once. Each step reads them by place: in a kernel on GPUs, elsewhere padded
+/// to the longest sequence of the call. The store has room for at least twice the tokens in use.
+/// Logits are read back at every step.
 ///
 /// Weights are shared with the decoder it is made from; drop this before they are updated, or the
 /// update keeps a copy of the old ones. They are read as they are: there is no rounding to bf16.

@@ -77,7 +77,9 @@ impl Rows {
             places.resize((index + 1) * width, n as i64);
             next += row.len();
         }
-        let zeros = Tensor::zeros([1, hidden], (&device, packed.dtype()));
+        // As data: burn's fusion may leave a `zeros` of another shape than its neighbours unwritten.
+        let zeros = TensorData::zeros::<f32, _>([1, hidden]);
+        let zeros = Tensor::from_data(zeros, (&device, packed.dtype()));
         let count = places.len();
         let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, [count]), &device);
         Tensor::cat(vec![packed, zeros], 0).select(0, places)

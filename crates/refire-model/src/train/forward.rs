@@ -187,7 +187,8 @@ impl Plan {
         let mut from = vec![n; self.result[0] * self.result[1]];
         self.places.iter().enumerate().for_each(|(index, place)| from[*place] = index);
         let device = flat.device();
-        let zero = Tensor::zeros([1], (&device, flat.dtype()));
+        // As data: burn's fusion may leave a `zeros` of another shape than its neighbours unwritten.
+        let zero = Tensor::from_data([0.0], (&device, flat.dtype()));
         Tensor::cat(vec![flat, zero], 0).select(0, positions(&from, &device)).reshape(self.result)
     }
 

@@ -8,8 +8,8 @@
 use super::forward::{key_row, oldest, row_of};
 use super::map::ENTRY;
 use super::tile::{
-    CHUNKS, Dims, Four, OTHERS, ROWS, WEIGHTS, mix, mixed, other_row, own_row, products,
-    score, sees, write_rows, write_weights,
+    CHUNKS, Dims, Four, OTHERS, ROWS, WEIGHTS, mix, mixed, other_row, own_row, products, score,
+    sees, write_rows, write_weights,
 };
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -167,8 +167,8 @@ pub(super) fn key_grads<F: Float>(
         let rows = map[seeing + 1];
         let at_position = map[seeing + 2];
         // The newest key is the one that the window keeps longest.
-        let within = sees(at_position, position + count - 1, reach)
-            || at_position <= position + count - 1;
+        let within =
+            sees(at_position, position + count - 1, reach) || at_position <= position + count - 1;
         if within {
             for half in 0..comptime!((ROWS / OTHERS) as u32) {
                 let skip = half * comptime!(OTHERS as u32);

@@ -164,11 +164,7 @@ pub(super) fn oldest(position: u32, reach: u32) -> u32 {
 
 /// This unit's part of its rows, each by its factor.
 #[cube]
-fn rescale(
-    factors: &Shared<[f32]>,
-    out: &mut Array<Four<f32>>,
-    #[comptime] vectors: usize,
-) {
+fn rescale(factors: &Shared<[f32]>, out: &mut Array<Four<f32>>, #[comptime] vectors: usize) {
     #[unroll]
     for i in 0..PART {
         let factor = Four::<f32>::new(factors[UNIT_POS as usize / WIDE * PART + i]);

@@ -105,7 +105,14 @@ pub(super) fn products<F: Float>(
         let first = chunk * CHUNK;
         sync_cube();
         fetch::<F>(own, own_rows, chunks, first, vectors, comptime!([ROWS, CHUNK, STRIDE, 0]));
-        fetch::<F>(other, other_rows, chunks, first, vectors, comptime!([OTHERS, CHUNK, STRIDE, ROWS * STRIDE]));
+        fetch::<F>(
+            other,
+            other_rows,
+            chunks,
+            first,
+            vectors,
+            comptime!([OTHERS, CHUNK, STRIDE, ROWS * STRIDE]),
+        );
         sync_cube();
         #[unroll]
         for vector in 0..CHUNK {
@@ -170,7 +177,14 @@ pub(super) fn mix<F: Float>(
     #[unroll]
     for chunk in 0..comptime!(vectors.div_ceil(WIDE)) {
         sync_cube();
-        fetch::<F>(other, other_rows, chunks, chunk * WIDE, vectors, comptime!([OTHERS, WIDE, WIDE, 0]));
+        fetch::<F>(
+            other,
+            other_rows,
+            chunks,
+            chunk * WIDE,
+            vectors,
+            comptime!([OTHERS, WIDE, WIDE, 0]),
+        );
         sync_cube();
         for four in 0..comptime!(OTHERS / LANES) {
             let a = weights[row * WEIGHT_STRIDE + four];
