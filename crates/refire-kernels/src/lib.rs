@@ -27,7 +27,7 @@
 //! With the feature `wgpu` or `cuda`, which also compile in burn's backend, tensors on a GPU take
 //! kernels written in CubeCL: [`attention`] and [`recall`] (heads of up to 256 numbers, a multiple
 //! of 4), [`swiglu`] and [`geglu`], [`rms_norm`] and [`rope`] in 32 bits and in half precision,
-//! which they widen; [`LogitRows`] and [`adamw`] in 32 bits. They are the same source for every
+//! which they widen, and so [`square_sum`]; [`LogitRows`] and [`adamw`] in 32 bits. They are the same source for every
 //! GPU, add up in a fixed order, and hold with burn's `fusion` and without it.
 //!
 //! Every other tensor takes the same operation composed of burn's own: the choice is made at run

@@ -12,6 +12,10 @@ pub fn square_sum(x: &Tensor<1>) -> Tensor<1> {
     if let Some(sum) = crate::flex::square_sum(x) {
         return sum;
     }
+    #[cfg(feature = "cube")]
+    if let Some(sum) = crate::cube::square_sum(x) {
+        return sum;
+    }
     let x = match x.dtype() {
         DType::F64 => x.clone(),
         _ => x.clone().cast(DType::F32),

@@ -82,13 +82,19 @@ fn note_grad<const D: usize>(
 
 fn linear_map(device: &Device) -> Result<Named, BoxError> {
     let mut named = Named::new();
-    let (x, weight) = (leaf(1, [7, 24], device), leaf(2, [16, 24], device));
-    let y = linear(x.clone(), weight.clone());
-    let grads = backward(&y);
-    note(&mut named, "y", y)?;
-    note_grad(&mut named, "x", &x, &grads)?;
-    note_grad(&mut named, "weight", &weight, &grads)?;
-    note(&mut named, "untracked", linear(x.inner(), weight.inner()))?;
+    for (rows, width, out) in [(7, 24, 16), (17, 1, 3)] {
+        let mut note = |name: &str, of| note(&mut named, &format!("{name} {rows} {width}"), of);
+        let (x, weight) = (leaf(1, [rows, width], device), leaf(2, [out, width], device));
+        let y = linear(x.clone(), weight.clone());
+        let grads = backward(&y);
+        note("y", y)?;
+        note("gradient of x", x.grad(&grads).ok_or("x has no gradient")?)?;
+        note("gradient of the weight", weight.grad(&grads).ok_or("none of the weight")?)?;
+        note("untracked", linear(x.clone().inner(), weight.clone().inner()))?;
+        // A weight that doesn't learn, as beside an adapter.
+        let grads = backward(&linear(x.clone(), weight.detach()));
+        note("gradient of x alone", x.grad(&grads).ok_or("x has no gradient")?)?;
+    }
     Ok(named)
 }
 
@@ -310,6 +316,9 @@ fn updates(device: &Device) -> Result<Named, BoxError> {
     note(&mut named, "the weight before", first)?;
     note(&mut named, "the weight after one", second.ok_or("no update was made")?)?;
     note(&mut named, "sum of squares", square_sum(&weight))?;
+    for n in [1, 257, 70_001] {
+        note(&mut named, &format!("{n} squares"), square_sum(&constant(9, [n], device)))?;
+    }
     note(&mut named, "weight", weight)?;
     let [mean, square] = moments.ok_or("no moments were kept")?;
     note(&mut named, "mean", mean)?;
@@ -327,5 +336,8 @@ fn rows(device: &Device) -> Result<Named, BoxError> {
     let number = seed(x.clone() * 2.0, constant(4, [6, 9], device));
     let grads = number.backward();
     note_grad(&mut named, "x", &x, &grads)?;
+    let other = x.clone().sum();
+    let grads = (seed(x.clone() * 2.0, constant(5, [6, 9], device)) * 3.0 + other).backward();
+    note_grad(&mut named, "x of a sum", &x, &grads)?;
     Ok(named)
 }

@@ -6,6 +6,7 @@
 mod compare;
 mod device;
 mod forward;
+mod fused;
 mod kernels;
 mod models;
 mod rollout;

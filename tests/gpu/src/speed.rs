@@ -4,6 +4,7 @@
 #[path = "../../../benches/common/shape.rs"]
 mod shape;
 
+use crate::fused;
 use clap::ValueEnum;
 use refire::burn::tensor::Device;
 use refire::core::{BoxError, Flow, Needs, Prompt, Request, RolloutEngine, SamplingParams};
@@ -61,6 +62,7 @@ pub fn run(device: &Device, shape: Shape, format: Format) -> Result<(), BoxError
     let parameters = decoder.config.parameters();
     println!("{shape:?}, {parameters} parameters, {format:?}");
     let (long, wide) = if shape == Shape::Tiny { (16, 2) } else { (256, 8) };
+    fused::run(device, if shape == Shape::Tiny { 256 } else { 4096 })?;
     let mut learner = Learner::new(decoder, LearnerConfig::default());
     for batch in [1, wide, 4 * wide] {
         decode(&learner, batch, long / 2)?;
@@ -84,7 +86,7 @@ fn decoder(device: &Device, shape: Shape, format: Format) -> Result<Decoder, Box
 }
 
 /// The median of the repetitions, in seconds; one more comes first.
-fn seconds(mut work: impl FnMut() -> Result<(), BoxError>) -> Result<f64, BoxError> {
+pub fn seconds(mut work: impl FnMut() -> Result<(), BoxError>) -> Result<f64, BoxError> {
     work()?;
     let once = |_| {
         let start = Instant::now();

@@ -1,10 +1,10 @@
 //! AdamW, one number by each unit, in place where nobody else holds a tensor.
 
 use super::launch::{Kernel, Kind, Launch, fixed};
-use super::memory::{Arg, each, owned, whole};
+use super::memory::{Arg, each, owned, single, whole};
 use crate::AdamWStep;
 use burn::backend::Cube;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
@@ -14,7 +14,7 @@ type Updated = (Tensor<1>, [Tensor<1>; 2]);
 /// Weight and moments of weight, gradient and moments; all back where kernels can't read them.
 pub(crate) fn adamw(step: &AdamWStep, inputs: [Tensor<1>; 4]) -> Result<Updated, [Tensor<1>; 4]> {
     let here = |x: &Tensor<1>| x.clone().try_into_primitive::<Cube>().is_ok();
-    let fits = |x: &Tensor<1>| x.dtype() == DType::F32 && x.dims()[0] > 0 && here(x);
+    let fits = |x: &Tensor<1>| single(x) && x.dims()[0] > 0 && here(x);
     if !inputs.iter().all(fits) {
         return Err(inputs);
     }

@@ -25,7 +25,7 @@ pub(crate) fn gated<const D: usize>(
     up: Tensor<D>,
 ) -> Result<Tensor<D>, (Tensor<D>, Tensor<D>)> {
     let (shape, dtype) = (gate.dims(), gate.dtype());
-    if shape.contains(&0) || up.dims() != shape || !readable(dtype) || up.dtype() != dtype {
+    if shape.contains(&0) || up.dims() != shape || !readable(&gate) || up.dtype() != dtype {
         return Err((gate, up));
     }
     match (Operand::<Cube>::new(gate.clone()), Operand::<Cube>::new(up.clone())) {

@@ -1,7 +1,7 @@
 //! Statistics of rows of logits, one cube for each row, and their gradient in the logits' memory.
 
 use super::launch::{Kernel, Kind, Launch, fixed};
-use super::memory::{Arg, each, empty, owned, row_cubes, whole};
+use super::memory::{Arg, capable, each, empty, owned, row_cubes, single, whole};
 use super::norm::together;
 use crate::LogitStats;
 use crate::logits::Coefficients;
@@ -58,7 +58,7 @@ pub(crate) fn logit_grads(
         Some(inputs)
     };
     let Some(small) = small() else { return Err(logits) };
-    if logits.dtype() != DType::F32 {
+    if !single(&logits) {
         return Err(logits);
     }
     let Ok(all) = logits.clone().try_into_primitive::<Cube>() else { return Err(logits) };
@@ -71,8 +71,8 @@ pub(crate) fn logit_grads(
 }
 
 fn read<const D: usize>(tensor: &Tensor<D>) -> Option<FloatTensor<Cube>> {
-    let single = tensor.dtype() == DType::F32;
-    single.then(|| tensor.clone().try_into_primitive::<Cube>().ok()).flatten()
+    let read = || tensor.clone().try_into_primitive::<Cube>().ok().filter(capable);
+    single(tensor).then(read).flatten()
 }
 
 fn indices(labels: &[u32], like: &Tensor<2>) -> Option<FloatTensor<Cube>> {

@@ -1,8 +1,9 @@
 //! Tensors as launches take them.
 
-use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_elem_type;
-use burn::tensor::DType;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
@@ -35,10 +36,32 @@ pub(super) fn format(dtype: DType) -> ElemType {
     dtype_to_elem_type(dtype)
 }
 
-/// Whether kernels read numbers of this format; they compute in 32 bits.
-pub(super) fn readable(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F16 | DType::BF16)
+/// Whether kernels read tensors of this format, in which they find numbers by 32 bits; they compute
+/// in 32 bits, too.
+pub(super) fn readable<const D: usize>(tensor: &Tensor<D>) -> bool {
+    let known = matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16);
+    known && u32::try_from(tensor.shape().num_elements()).is_ok()
 }
+
+/// The same of 32-bit numbers alone.
+pub(super) fn single<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && readable(tensor)
+}
+
+/// Whether the device of a tensor has what the largest kernels ask for.
+pub(super) fn capable(tensor: &FloatTensor<Cube>) -> bool {
+    let client = tensor.device().client();
+    let hardware = &client.properties().hardware;
+    hardware.max_bindings >= BINDINGS
+        && hardware.max_shared_memory_size >= SHARED
+        && hardware.max_units_per_cube >= UNITS
+}
+
+/// Buffers that a kernel binds, those of its shapes and numbers among them.
+const BINDINGS: u32 = 12;
+/// Bytes of memory that the units of a cube share.
+const SHARED: usize = 24 << 10;
+const UNITS: u32 = 256;
 
 /// One cube for each row; those past the last have nothing to do.
 pub(super) fn row_cubes(rows: usize) -> CubeCount {
@@ -49,7 +72,7 @@ pub(super) fn row_cubes(rows: usize) -> CubeCount {
 /// One unit for each number of a tensor, and their count.
 pub(super) fn each(tensor: &CubeTensor) -> (CubeCount, CubeDim, u32) {
     let total = tensor.shape().num_elements();
-    let dim = CubeDim::new_1d(256);
+    let dim = CubeDim::new_1d(UNITS);
     (calculate_cube_count_elemwise(&tensor.client, total, dim), dim, total as u32)
 }
 

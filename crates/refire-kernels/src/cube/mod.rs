@@ -7,10 +7,13 @@ mod adamw;
 mod attention;
 mod gated;
 mod launch;
+mod linear;
 mod logits;
 mod memory;
 mod norm;
 mod rotary;
+mod seed;
+mod square_sum;
 
 use crate::op::Backing;
 use burn::backend::Cube;
@@ -19,9 +22,12 @@ use burn::backend::tensor::FloatTensor;
 pub(crate) use adamw::adamw;
 pub(crate) use attention::{Map, attention, recall};
 pub(crate) use gated::{Activation, gated};
+pub(crate) use linear::linear;
 pub(crate) use logits::{logit_grads, logit_stats};
 pub(crate) use norm::rms_norm;
 pub(crate) use rotary::rope;
+pub(crate) use seed::seed;
+pub(crate) use square_sum::square_sum;
 
 impl Backing for Cube {
     /// As it is: strides are known when the operation runs, which may be later.

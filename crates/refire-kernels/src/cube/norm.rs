@@ -27,7 +27,7 @@ pub(crate) fn rms_norm(
     offset: bool,
 ) -> Result<Tensor<2>, (Tensor<2>, Tensor<1>)> {
     let ([n, width], dtype) = (x.dims(), x.dtype());
-    if n * width == 0 || weight.dims() != [width] || !readable(dtype) || weight.dtype() != dtype {
+    if n * width == 0 || weight.dims() != [width] || !readable(&x) || weight.dtype() != dtype {
         return Err((x, weight));
     }
     match (Operand::<Cube>::new(x.clone()), Operand::<Cube>::new(weight.clone())) {

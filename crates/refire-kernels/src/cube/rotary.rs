@@ -14,7 +14,7 @@ use cubecl::prelude::*;
 /// Rotary positions; the input back where kernels can't read it.
 pub(crate) fn rope(x: Tensor<3>, turns: &Turns) -> Result<Tensor<3>, Tensor<3>> {
     let ([n, heads, d], [tokens, pairs], dtype) = (x.dims(), turns.cos.dims(), x.dtype());
-    let fits = n == tokens && 2 * pairs <= d && n * heads * pairs > 0 && readable(dtype);
+    let fits = n == tokens && 2 * pairs <= d && n * heads * pairs > 0 && readable(&x);
     let table = |table: &Tensor<2>| {
         let fits = fits && table.dtype() == dtype;
         fits.then(|| table.clone().inner().try_into_primitive::<Cube>().ok()).flatten()

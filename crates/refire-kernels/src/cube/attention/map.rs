@@ -1,6 +1,7 @@
 //! Who sees whom, as kernels read it.
 
 use crate::Layout;
+use crate::cube::memory::capable;
 use burn::backend::Cube;
 use burn::backend::tensor::IntTensor;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -101,7 +102,7 @@ impl Draft {
         let numbers = TensorData::new(self.tiles, [n]);
         let device = device.clone().inner();
         let tensor = Tensor::<1, Int>::from_data(numbers, (&device, DType::U32));
-        let tensor = tensor.try_into_primitive::<Cube>().ok()?;
+        let tensor = tensor.try_into_primitive::<Cube>().ok().filter(capable)?;
         Some(Map { tensor, tiles, longest: self.longest, single: self.single })
     }
 }

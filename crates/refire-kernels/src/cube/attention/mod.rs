@@ -8,11 +8,12 @@ mod newest;
 mod tile;
 
 use super::launch::{Launch, fixed};
+use super::memory::readable;
 use crate::op::{Op, Operand, apply};
 use crate::{AttentionOptions, Layout};
 use burn::backend::Cube;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use kernels::{Asked, Attend, AttendBackward, Newest};
 pub(crate) use map::Map;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub(crate) fn attention(
     layout: &Arc<Layout>,
     options: &AttentionOptions,
 ) -> Result<Tensor<3>, Inputs> {
-    let [n, heads, d] = q.dims();
-    if n * heads == 0 || !takes(d, q.dtype()) || k.dtype() != q.dtype() || v.dtype() != q.dtype() {
+    let [n, heads, _] = q.dims();
+    if n * heads == 0 || !takes([&q, &k, &v]) {
         return Err((q, k, v));
     }
     let Some(map) = layout.map(&q.device()) else { return Err((q, k, v)) };
@@ -50,9 +51,7 @@ pub(crate) fn recall(
     map: &Map,
     options: &AttentionOptions,
 ) -> Option<Tensor<3>> {
-    let [_, _, d] = q.dims();
-    let dtype = q.dtype();
-    if !takes(d, dtype) || keys.dtype() != dtype || values.dtype() != dtype {
+    if !takes([q, keys, values]) {
         return None;
     }
     let read = |x: &Tensor<3>| x.clone().inner().try_into_primitive::<Cube>().ok();
@@ -66,10 +65,11 @@ pub(crate) fn recall(
     Some(Tensor::from_primitive::<Cube>(found.swap_remove(0)))
 }
 
-/// Heads of whole vectors, in formats that kernels read.
-fn takes(d: usize, dtype: DType) -> bool {
-    let formats = [DType::F32, DType::F16, DType::BF16];
-    d > 0 && d.is_multiple_of(tile::LANES) && d <= WIDEST && formats.contains(&dtype)
+/// Heads of whole vectors, all in one format that kernels read.
+fn takes(tensors: [&Tensor<3>; 3]) -> bool {
+    let [_, _, d] = tensors[0].dims();
+    let fits = d > 0 && d.is_multiple_of(tile::LANES) && d <= WIDEST;
+    fits && tensors.iter().all(|x| readable(x) && x.dtype() == tensors[0].dtype())
 }
 
 #[derive(Debug, Clone)]
