@@ -167,8 +167,8 @@ pub(super) fn key_grads<F: Float>(
         let rows = map[seeing + 1];
         let at_position = map[seeing + 2];
         // The newest key is the one that the window keeps longest.
-        let within =
-            sees(at_position, position + count - 1, reach) || at_position <= position + count - 1;
+        let newest = position + count - 1;
+        let within = at_position < newest || sees(at_position, newest, reach);
         if within {
             for half in 0..comptime!((ROWS / OTHERS) as u32) {
                 let skip = half * comptime!(OTHERS as u32);

@@ -179,7 +179,7 @@ impl Kernel for Newest {
         let [q, k, v, map] = whole(inputs);
         let dims = asked.dims(&q, &k);
         let groups = dims.heads / dims.kv;
-        let group = (1..=MOST_HEADS).rev().find(|count| groups % count == 0).unwrap_or(1);
+        let group = (1..=MOST_HEADS).rev().find(|count| groups.is_multiple_of(*count)).unwrap_or(1);
         let cubes = asked.tiles * dims.heads / group;
         let splits = ENOUGH_CUBES.div_ceil(cubes).min(asked.longest.div_ceil(UNITS)).max(1);
         let (shape, own, single) = (q.shape(), format(q.dtype), format(DType::F32));
