@@ -8,8 +8,8 @@ mod common;
 use burn::tensor::Device;
 use common::families::{config, each};
 use refire_model::{
-    Decode, Decoder, DeviceDecoder, Family, HostDecoder, KvCache, KvPrefix, TinyLlama, Work,
-    load_weights_as, save_weights,
+    Decode, Decoder, DeviceDecoder, Family, HostDecoder, KvCache, KvPrefix, LoraConfig,
+    TargetModules, TinyLlama, Work, load_weights_as, save_weights,
 };
 use refire_objective::Dtype;
 use serde_json::json;
@@ -172,4 +172,24 @@ fn half_precision() {
             assert!(gap < 0.03 * scale, "{dtype:?}, {end} tokens: {gap} of {scale}");
         }
     }
+}
+
+/// Weights in 4 bits beside an adapter, token by token against whole rows.
+#[test]
+fn four_bits() {
+    each(|decoder| {
+        let packed = decoder.clone().quantized().unwrap();
+        let target_modules = TargetModules::Pattern(r".*_proj".to_owned());
+        let lora = LoraConfig { r: 3, target_modules, ..LoraConfig::default() };
+        let adapted = packed.with_lora(&lora, 1).unwrap();
+        // Frequencies that change with a row's length are the other test's.
+        let Ok(device) = DeviceDecoder::new(&adapted) else { return };
+        let mut cache = device.cache(None, TOKENS.len());
+        let all = adapted.logits(&TOKENS).unwrap();
+        for end in 1..=TOKENS.len() {
+            let ours = read(&device, &mut cache, &TOKENS[end - 1..end]);
+            let last = all.clone().narrow(0, end - 1, 1).into_data();
+            close(&ours, &last.iter::<f32>().collect::<Vec<_>>(), &format!("{end} tokens"));
+        }
+    });
 }

@@ -2,26 +2,16 @@
 //! width. No fused operations and a fixed number of partial sums: the same bits on every machine.
 
 use pulp::Arch;
+use refire_kernels::sums;
 
 /// Partial sums of a reduction.
 const LANES: usize = 16;
 
 /// The greatest number of a row that isn't NaN; minus infinity if there is none.
 pub(crate) fn largest(row: &[f32]) -> f32 {
-    let greater = |a: f32, b: f32| if b > a { b } else { a };
     Arch::new().dispatch(
         #[inline(always)]
-        || {
-            let mut lanes = [f32::NEG_INFINITY; LANES];
-            let parts = row.chunks_exact(LANES);
-            let rest = parts.remainder();
-            for part in parts {
-                for i in 0..LANES {
-                    lanes[i] = greater(lanes[i], part[i]);
-                }
-            }
-            rest.iter().chain(&lanes).copied().fold(f32::NEG_INFINITY, greater)
-        },
+        || sums::max(row),
     )
 }
 
