@@ -37,13 +37,14 @@ use std::path::Path;
 use std::sync::Arc;
 use trunk::Trunk;
 
-/// Generates on the CPU from a learner's weights, which it reads in place.
+/// Generates from a learner's weights: on the CPU, where it reads them in place, or on the device
+/// that they are on, as [`EngineConfig::decode_on`] says.
 ///
 /// A prompt is read once and its cache shared by the completions; requests with equal prompts, or
 /// with a long common beginning, share it too. Completions are decoded together, up to `max_slots`;
 /// one that ends makes room for the next. Each has its own parameters and its own stream of draws,
 /// so tokens and log-probabilities have the same bits whatever else is generated, in whatever order,
-/// with however many slots and threads.
+/// with however many slots and threads; on a device, but for rounding.
 ///
 /// `max_tokens` counts all tokens of a completion: those of one to go on from, and an
 /// environment's. Stop texts are looked for in the text of the current turn; `min_tokens` holds

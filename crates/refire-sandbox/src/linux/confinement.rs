@@ -45,6 +45,8 @@ pub(crate) struct Confinement {
     landlock: Option<Landlock>,
     seccomp: Option<Filters>,
     env: Vec<CString>,
+    /// Namespaces of every program.
+    isolated: i32,
 }
 
 impl Confinement {
@@ -62,6 +64,7 @@ impl Confinement {
             landlock: landlock.filter(|_| has(Layer::Landlock)),
             seccomp,
             env: environment(),
+            isolated: isolated(),
             active,
             limits,
             root,
@@ -86,7 +89,7 @@ impl Confinement {
         for (layer, flags) in [
             (Layer::UserNamespace, libc::CLONE_NEWUSER),
             (Layer::PidNamespace, libc::CLONE_NEWPID),
-            (Layer::NetNamespace, isolated()),
+            (Layer::NetNamespace, self.isolated),
             (Layer::MountNamespace, libc::CLONE_NEWNS),
         ] {
             if self.has(layer) {
