@@ -54,13 +54,13 @@ impl<B: FusionBackend<FloatTensorPrimitive = CubeTensor>> Launch for Fusion<B> {
     }
 }
 
-/// As many tensors as a kernel's outputs.
+/// As many tensors as a kernel's inputs or outputs.
 ///
 /// # Panics
 /// When there are others, which is a defect of ours.
 pub(super) fn fixed<T, const N: usize>(found: Vec<T>) -> [T; N] {
     let count = found.len();
-    found.try_into().unwrap_or_else(|_| unreachable!("{count} outputs instead of {N}"))
+    found.try_into().unwrap_or_else(|_| unreachable!("{count} tensors instead of {N}"))
 }
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Statistics of rows of logits, one cube for each row, and their gradient in the logits' memory.
 
 use super::launch::{Kernel, Kind, Launch, fixed};
-use super::memory::{Arg, capable, each, empty, owned, row_cubes, single, whole};
-use super::norm::together;
+use super::memory::{Arg, UNITS, capable, each, empty, owned, row_cubes, single, whole};
+use super::reduce::{greatest, together};
 use crate::LogitStats;
 use crate::logits::Coefficients;
 use burn::backend::tensor::FloatTensor;
@@ -11,8 +11,6 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
-
-const UNITS: usize = 256;
 
 /// Logarithms of the sums of exponentials, and the statistics; `None` where kernels can't read the
 /// logits.
@@ -25,7 +23,8 @@ pub(crate) fn logit_stats(
     if n * vocab == 0 {
         return None;
     }
-    let inputs = vec![read(logits)?, indices(labels, logits)?, numbers(inverse, logits)?];
+    let all = read(logits).filter(capable)?;
+    let inputs = vec![all, indices(labels, logits)?, numbers(inverse, logits)?];
     let found = fixed(Cube::launch(Stats, inputs));
     let [log_sums, logprobs, entropy, sum_sq, mean] = found.map(Tensor::from_primitive::<Cube>);
     let stats = LogitStats {
@@ -49,13 +48,12 @@ pub(crate) fn logit_grads(
     let small = || {
         let mut inputs = vec![indices(labels, &logits)?, numbers(inverse, &logits)?];
         // What isn't there has a stand-in that isn't read.
-        for column in [Some(log_sums), Some(label), Some(constant)] {
-            inputs.push(read(column?)?);
+        let [log, linear, everywhere] =
+            [log, linear, everywhere].map(|column| column.as_ref().unwrap_or(constant));
+        for column in [log_sums, label, constant, log, linear, everywhere] {
+            inputs.push(read(column)?);
         }
-        for column in [log, linear, everywhere] {
-            inputs.push(read(column.as_ref().unwrap_or(constant))?);
-        }
-        Some(inputs)
+        capable(&inputs[0]).then_some(inputs)
     };
     let Some(small) = small() else { return Err(logits) };
     if !single(&logits) {
@@ -71,8 +69,7 @@ pub(crate) fn logit_grads(
 }
 
 fn read<const D: usize>(tensor: &Tensor<D>) -> Option<FloatTensor<Cube>> {
-    let read = || tensor.clone().try_into_primitive::<Cube>().ok().filter(capable);
-    single(tensor).then(read).flatten()
+    single(tensor).then(|| tensor.clone().try_into_primitive::<Cube>().ok()).flatten()
 }
 
 fn indices(labels: &[u32], like: &Tensor<2>) -> Option<FloatTensor<Cube>> {
@@ -187,7 +184,7 @@ fn stats(
             highest = max(highest, logits[begin + at as usize]);
             at += CUBE_DIM;
         }
-        let highest = greatest(highest, &mut sums) * scale;
+        let highest = greatest(highest, &mut sums, UNITS) * scale;
         let mut plain = f32::new(0.0);
         let mut of_exp = f32::new(0.0);
         let mut weighted = f32::new(0.0);
@@ -263,23 +260,4 @@ fn grads(
         }
         logits[at] = d * scale;
     }
-}
-
-/// The greatest of what all units hold.
-#[cube]
-fn greatest(value: f32, values: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS as usize;
-    sync_cube();
-    values[unit] = value;
-    sync_cube();
-    let mut step = comptime!(UNITS / 2).runtime();
-    while step > 0 {
-        if unit < step {
-            let other = values[unit + step];
-            values[unit] = max(values[unit], other);
-        }
-        sync_cube();
-        step /= 2;
-    }
-    values[0]
 }

@@ -1,5 +1,6 @@
 //! Tensors as launches take them.
 
+use super::launch::fixed;
 use burn::backend::cubecl::dtype_to_elem_type;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
@@ -15,9 +16,7 @@ use burn_cubecl::tensor::CubeTensor;
 /// # Panics
 /// When there aren't as many as a kernel names, which is a defect of ours.
 pub(super) fn whole<const N: usize>(inputs: Vec<CubeTensor>) -> [CubeTensor; N] {
-    let inputs: Vec<CubeTensor> = inputs.into_iter().map(into_contiguous).collect();
-    let count = inputs.len();
-    inputs.try_into().unwrap_or_else(|_| unreachable!("{count} inputs instead of {N}"))
+    fixed(inputs.into_iter().map(into_contiguous).collect())
 }
 
 /// The tensor itself where nobody else holds it, else a copy: something to write to.
@@ -54,25 +53,27 @@ pub(super) fn capable(tensor: &FloatTensor<Cube>) -> bool {
     let hardware = &client.properties().hardware;
     hardware.max_bindings >= BINDINGS
         && hardware.max_shared_memory_size >= SHARED
-        && hardware.max_units_per_cube >= UNITS
+        && hardware.max_units_per_cube as usize >= UNITS
 }
 
 /// Buffers that a kernel binds, those of its shapes and numbers among them.
 const BINDINGS: u32 = 12;
 /// Bytes of memory that the units of a cube share.
 const SHARED: usize = 24 << 10;
-const UNITS: u32 = 256;
+/// Units of a cube, in most kernels.
+pub(super) const UNITS: usize = 256;
+/// Cubes that every backend lets stand in a row.
+pub(super) const MOST_CUBES: usize = 65_535;
 
 /// One cube for each row; those past the last have nothing to do.
 pub(super) fn row_cubes(rows: usize) -> CubeCount {
-    const MOST: usize = 65_535;
-    CubeCount::Static(rows.min(MOST) as u32, rows.div_ceil(MOST) as u32, 1)
+    CubeCount::Static(rows.min(MOST_CUBES) as u32, rows.div_ceil(MOST_CUBES) as u32, 1)
 }
 
 /// One unit for each number of a tensor, and their count.
 pub(super) fn each(tensor: &CubeTensor) -> (CubeCount, CubeDim, u32) {
     let total = tensor.shape().num_elements();
-    let dim = CubeDim::new_1d(UNITS);
+    let dim = CubeDim::new_1d(UNITS as u32);
     (calculate_cube_count_elemwise(&tensor.client, total, dim), dim, total as u32)
 }
 

@@ -11,6 +11,7 @@ mod linear;
 mod logits;
 mod memory;
 mod norm;
+mod reduce;
 mod rotary;
 mod seed;
 mod square_sum;

@@ -5,7 +5,8 @@
 //! ```
 
 use super::launch::{Kernel, Kind, Launch, fixed};
-use super::memory::{Arg, empty, format, readable, row_cubes, whole};
+use super::memory::{Arg, MOST_CUBES, UNITS, empty, format, readable, row_cubes, whole};
+use super::reduce::together;
 use crate::op::{Op, Operand, apply};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
@@ -14,8 +15,6 @@ use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-/// Units of a cube at most.
-const UNITS: usize = 256;
 /// Rows of which the weight's gradient is summed up in one go.
 const SLICE: usize = 64;
 
@@ -137,7 +136,11 @@ impl Kernel for Backward {
         let columns = width.div_ceil(UNITS) as u32;
         weight_parts::launch(
             &x.client,
-            CubeCount::Static(columns, slices.min(MOST) as u32, slices.div_ceil(MOST) as u32),
+            CubeCount::Static(
+                columns,
+                slices.min(MOST_CUBES) as u32,
+                slices.div_ceil(MOST_CUBES) as u32,
+            ),
             CubeDim::new_1d(UNITS as u32),
             x.arg(),
             grad.arg(),
@@ -161,9 +164,6 @@ impl Kernel for Backward {
         vec![x_grad, weight_grad]
     }
 }
-
-/// Cubes that every backend lets stand in a row.
-const MOST: usize = 65_535;
 
 fn units(width: usize) -> usize {
     width.next_power_of_two().clamp(32, UNITS)
@@ -292,23 +292,4 @@ fn add_parts<F: Float>(
         }
         weight_grad[column as usize] = F::cast_from(sum);
     }
-}
-
-/// The sum of what all units hold, in an order that depends on their number alone.
-#[cube]
-pub(super) fn together(value: f32, sums: &mut Shared<[f32]>, #[comptime] units: usize) -> f32 {
-    let unit = UNIT_POS as usize;
-    sync_cube();
-    sums[unit] = value;
-    sync_cube();
-    let mut step = comptime!(units / 2).runtime();
-    while step > 0 {
-        if unit < step {
-            let other = sums[unit + step];
-            sums[unit] += other;
-        }
-        sync_cube();
-        step /= 2;
-    }
-    sums[0]
 }

@@ -1,15 +1,14 @@
 //! The sum of squares, by cubes and then by one.
 
 use super::launch::{Kernel, Kind, Launch, fixed};
-use super::memory::{Arg, empty, format, readable, whole};
-use super::norm::together;
+use super::memory::{Arg, UNITS, empty, format, readable, whole};
+use super::reduce::together;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-const UNITS: usize = 256;
 /// Numbers that a unit adds up before its cube does.
 const EACH: usize = 32;
 /// Cubes at most.

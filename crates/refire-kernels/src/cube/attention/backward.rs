@@ -1,4 +1,5 @@
-//! Gradients. Weights are made again from the logarithms of sums:
+//! Gradients (FlashAttention 2, Dao, arXiv 2307.08691). Weights are made again from the logarithms
+//! `L` `[n, heads]` of sums that the forward pass has left:
 //!
 //! ```text
 //! p_ij = exp(s_ij - L_i)      D_i = sum(o_i do_i)      ds_ij = p_ij (do_i v_j - D_i) ds/dx
@@ -8,8 +9,8 @@
 use super::forward::{key_row, oldest, row_of};
 use super::map::ENTRY;
 use super::tile::{
-    CHUNKS, Dims, Four, OTHERS, ROWS, WEIGHTS, mix, mixed, other_row, own_row, products, score,
-    sees, write_rows, write_weights,
+    CHUNKS, Dims, Four, OTHERS, ROWS, WEIGHTS, across, mix, mixed, other_row, own_row, products,
+    score, sees, write_rows, write_weights,
 };
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
@@ -31,8 +32,7 @@ pub(super) fn dots<F: Float>(
             let at = row * vectors + vector;
             sum += Four::<f32>::cast_from(result[at]) * Four::<f32>::cast_from(grad[at]);
         }
-        dots[row] = (sum.extract(0usize) + sum.extract(1usize))
-            + (sum.extract(2usize) + sum.extract(3usize));
+        dots[row] = across(sum);
     }
 }
 

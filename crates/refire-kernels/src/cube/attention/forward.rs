@@ -1,4 +1,10 @@
-//! Results, with a running maximum and sum for each query.
+//! Results `[n, heads, d]`, with a running maximum and sum for each query (FlashAttention, Dao et
+//! al., arXiv 2205.14135), over the 32 keys that come next:
+//!
+//! ```text
+//! m' = max(m, max_j s_j)     l' = l exp(m - m') + sum_j exp(s_j - m')
+//! o' = o exp(m - m') + sum_j exp(s_j - m') v_j          L = m + log l     y = o / l
+//! ```
 
 use super::map::ENTRY;
 use super::tile::{

@@ -1,10 +1,10 @@
 //! Launches.
 
-use super::tile::{Dims, LANES, UNITS};
+use super::tile::{Dims, LANES};
 use super::{backward, forward, newest};
 use crate::AttentionOptions;
 use crate::cube::launch::{Kernel, Kind};
-use crate::cube::memory::{Arg, empty, format, whole};
+use crate::cube::memory::{Arg, UNITS, empty, format, whole};
 use burn::backend::TensorMetadata;
 use burn::tensor::DType;
 use burn_cubecl::cubecl::prelude::*;

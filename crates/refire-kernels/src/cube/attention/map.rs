@@ -1,7 +1,7 @@
 //! Who sees whom, as kernels read it.
 
 use crate::Layout;
-use crate::cube::memory::capable;
+use crate::cube::memory::{MOST_CUBES, capable};
 use burn::backend::Cube;
 use burn::backend::tensor::IntTensor;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -96,7 +96,7 @@ impl Draft {
         let tiles = self.tiles.len() / ENTRY;
         self.tiles.append(&mut self.rest);
         let n = self.tiles.len();
-        if tiles > MOST_TILES || u32::try_from(n).is_err() {
+        if tiles > MOST_CUBES || u32::try_from(n).is_err() {
             return None;
         }
         let numbers = TensorData::new(self.tiles, [n]);
@@ -106,6 +106,3 @@ impl Draft {
         Some(Map { tensor, tiles, longest: self.longest, single: self.single })
     }
 }
-
-/// Cubes that every backend lets stand in a row.
-const MOST_TILES: usize = 65_535;

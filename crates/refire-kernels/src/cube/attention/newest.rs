@@ -1,8 +1,15 @@
-//! One new token of each sequence, as in every step of decoding.
+//! One new token of each sequence, as in every step of decoding: `q` `[sequences, heads, d]`, a store
+//! `[places, kv_heads, d]` read by place. Splits of the keys are joined by their greatest scores and
+//! sums (Flash-Decoding, Dao and others, 2023):
+//!
+//! ```text
+//! m = max_s m_s      o = sum_s exp(m_s - m) o_s / sum_s exp(m_s - m) l_s
+//! ```
 
 use super::forward::{UNSEEN, key_row, oldest};
 use super::map::ENTRY;
-use super::tile::{Dims, Four, NOTHING, UNITS, score, sees};
+use super::tile::{Dims, Four, NOTHING, across, score, sees};
+use crate::cube::memory::UNITS;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
@@ -93,10 +100,7 @@ pub(super) fn newest<F: Float, O: Float>(
         for g in 0..group {
             let mut value = f32::new(UNSEEN);
             if row != NOTHING && sees(position, key, reach) {
-                let part = sums[g];
-                let product = (part.extract(0usize) + part.extract(1usize))
-                    + (part.extract(2usize) + part.extract(3usize));
-                value = score(product, scale, cap, dims.capped);
+                value = score(across(sums[g]), scale, cap, dims.capped);
             }
             weights[g * UNITS + unit] = value;
         }

@@ -4,13 +4,12 @@
 //! product: each own row with each of the others over the width of a head, and a weighted sum of the
 //! others for each own row. Both read chunks of rows that the units fetch together.
 
+use crate::cube::memory::UNITS;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 /// Numbers of a vector.
 pub(super) const LANES: usize = 4;
-/// Units of a cube.
-pub(super) const UNITS: usize = 256;
 /// Rows that a cube owns.
 pub(super) const ROWS: usize = 64;
 /// Rows that it meets at a time.
@@ -128,10 +127,14 @@ pub(super) fn products<F: Float>(
     }
     #[unroll]
     for i in 0..8usize {
-        let part = parts[i];
-        sums[i] = (part.extract(0usize) + part.extract(1usize))
-            + (part.extract(2usize) + part.extract(3usize));
+        sums[i] = across(parts[i]);
     }
+}
+
+/// The sum of a vector's numbers.
+#[cube]
+pub(super) fn across(four: Four<f32>) -> f32 {
+    (four.extract(0usize) + four.extract(1usize)) + (four.extract(2usize) + four.extract(3usize))
 }
 
 /// Own row `i` (of two) of this unit's products.
